@@ -1,0 +1,131 @@
+"""Reads the columns of a data frame into arrays."""
+
+from collections.abc import Mapping, Sequence
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .._translation import CodeArray
+from ..alphabets import Alphabet
+
+_BLOCK_ROWS = 1 << 16
+
+
+def read_counts(dataframe: pd.DataFrame) -> Tensor:
+    """Reads counts.
+
+    Args:
+        dataframe: One column of counts per round.
+
+    Returns:
+        The counts, float32, of shape (rows, columns).
+
+    Raises:
+        ValueError: A count is not a number, or negative.
+    """
+    counts = np.empty(dataframe.shape, np.float32)
+    for place, label in enumerate(dataframe.columns):
+        column = dataframe.iloc[:, place]
+        try:
+            counts[:, place] = column.to_numpy(np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"column {label!r} does not hold counts: {error}"
+            ) from None
+        wrong = ~((counts[:, place] >= 0) & np.isfinite(counts[:, place]))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(
+                f"column {label!r} holds {column.iloc[row]!r} in row {row} "
+                f"({dataframe.index[row]!r}), but counts are numbers >= 0"
+            )
+    return torch.from_numpy(counts)
+
+
+def read_sequences(
+    index: pd.Index, alphabet: Alphabet, transliterate: Mapping[str, str] | None
+) -> tuple[CodeArray, npt.NDArray[np.int64]]:
+    """Translates sequences.
+
+    Args:
+        index: The sequences.
+        alphabet: Their letters.
+        transliterate: Texts to replace first, each with its replacement.
+
+    Returns:
+        The codes, of shape (rows, longest length), filled up with `neginf_pad`, and
+        the length of each row, not counting blanks at its end.
+
+    Raises:
+        TypeError: The index holds something that is not a string.
+        ValueError: A blank precedes a letter, or an empty text is to be replaced.
+        UnknownLetterError: A letter is not in the alphabet.
+    """
+    if isinstance(index, pd.MultiIndex) or pd.api.types.is_numeric_dtype(index.dtype):
+        raise TypeError(
+            "the index of the data frame does not hold sequences; set it with "
+            "dataframe.set_index(...)"
+        )
+    if transliterate and "" in transliterate:
+        raise ValueError("transliterate cannot replace the empty text")
+    sequences = Transliterated(index, transliterate) if transliterate else index
+    codes, lengths = alphabet.translate_many(sequences)  # type: ignore[arg-type]
+    _drop_trailing_blanks(codes, lengths, alphabet.neginf_pad)
+    longest = int(lengths.max(initial=0))
+    return np.ascontiguousarray(codes[:, :longest]), lengths
+
+
+class Transliterated(Sequence[str]):
+    """Sequences in which texts are replaced when they are asked for.
+
+    Args:
+        sequences: The sequences.
+        replacements: The texts, in order, each with its replacement.
+    """
+
+    def __init__(self, sequences: pd.Index, replacements: Mapping[str, str]) -> None:
+        self._sequences = sequences
+        self._replacements = dict(replacements)
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._replace(text) for text in self._sequences[index].tolist()]
+        return self._replace(self._sequences[index])
+
+    def _replace(self, text: str) -> str:
+        if isinstance(text, str):  # whatever else there is, is reported later
+            for pattern, replacement in self._replacements.items():
+                text = text.replace(pattern, replacement)
+        return text
+
+
+def _drop_trailing_blanks(
+    codes: CodeArray, lengths: npt.NDArray[np.int64], blank: int
+) -> None:
+    """Subtracts blanks from the lengths, in place; refuses those before a letter."""
+    places = np.arange(codes.shape[1])
+    for start in range(0, len(codes), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        letters = codes[block] != blank
+        counts = np.count_nonzero(letters, axis=1)
+        if (counts == lengths[block]).all():
+            continue
+        misplaced = letters != (places < counts[:, None])
+        if misplaced.any():
+            row, position = np.argwhere(misplaced)[0]
+            raise ValueError(
+                f"sequence {start + row} has a blank at position {position} (counted "
+                "from 0), before other letters; mark an unknown letter with a wildcard"
+            )
+        lengths[block] = counts
