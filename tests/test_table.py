@@ -142,7 +142,16 @@ def test_blanks_at_the_end_are_missing_letters(monkeypatch, block):
 def test_blanks_before_a_letter_are_refused(sequence):
     place = sequence.index(" ")
     with pytest.raises(ValueError, match=f"sequence 1 has a blank at position {place}"):
-        make(["ACG", sequence])
+        make(["ACG", sequence], right_flank="GT")
+
+
+def test_blanks_within_rows_are_missing_positions_if_nothing_follows_the_row():
+    table = make(["A CG", "AC  "])
+    assert spell(table) == ["A.CG", "AC.."]
+    assert table.variable_lengths[:, 0].tolist() == [3, 2]
+    assert table.input_shape == 4
+    with pytest.raises(ValueError, match="blank at position 1"):
+        make(["A CG"], wildcard_pad=True)
 
 
 def test_limits_of_the_length_can_be_widened_only():

@@ -47,7 +47,10 @@ def read_counts(dataframe: pd.DataFrame) -> Tensor:
 
 
 def read_sequences(
-    index: pd.Index, alphabet: Alphabet, transliterate: Mapping[str, str] | None
+    index: pd.Index,
+    alphabet: Alphabet,
+    transliterate: Mapping[str, str] | None,
+    allow_gaps: bool = False,
 ) -> tuple[CodeArray, npt.NDArray[np.int64]]:
     """Translates sequences.
 
@@ -55,10 +58,11 @@ def read_sequences(
         index: The sequences.
         alphabet: Their letters.
         transliterate: Texts to replace first, each with its replacement.
+        allow_gaps: Whether blanks may precede letters.
 
     Returns:
         The codes, of shape (rows, longest length), filled up with `neginf_pad`, and
-        the length of each row, not counting blanks at its end.
+        the number of letters of each row, that is, without blanks.
 
     Raises:
         TypeError: The index holds something that is not a string.
@@ -74,8 +78,7 @@ def read_sequences(
         raise ValueError("transliterate cannot replace the empty text")
     sequences = Transliterated(index, transliterate) if transliterate else index
     codes, lengths = alphabet.translate_many(sequences)  # type: ignore[arg-type]
-    _drop_trailing_blanks(codes, lengths, alphabet.neginf_pad)
-    longest = int(lengths.max(initial=0))
+    longest = _discount_blanks(codes, lengths, alphabet.neginf_pad, allow_gaps)
     return np.ascontiguousarray(codes[:, :longest]), lengths
 
 
@@ -110,22 +113,24 @@ class Transliterated(Sequence[str]):
         return text
 
 
-def _drop_trailing_blanks(
-    codes: CodeArray, lengths: npt.NDArray[np.int64], blank: int
-) -> None:
-    """Subtracts blanks from the lengths, in place; refuses those before a letter."""
+def _discount_blanks(
+    codes: CodeArray, lengths: npt.NDArray[np.int64], blank: int, allow_gaps: bool
+) -> int:
+    """Subtracts blanks from the lengths, in place; returns the last place in use."""
     places = np.arange(codes.shape[1])
+    used = 0
     for start in range(0, len(codes), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
         letters = codes[block] != blank
         counts = np.count_nonzero(letters, axis=1)
-        if (counts == lengths[block]).all():
-            continue
         misplaced = letters != (places < counts[:, None])
-        if misplaced.any():
+        if misplaced.any() and not allow_gaps:
             row, position = np.argwhere(misplaced)[0]
             raise ValueError(
                 f"sequence {start + row} has a blank at position {position} (counted "
-                "from 0), before other letters; mark an unknown letter with a wildcard"
+                "from 0), before other letters, so that nothing can be placed behind "
+                "it; mark an unknown letter with a wildcard"
             )
+        used = max(used, int(np.max((places + 1) * letters.any(axis=0), initial=0)))
         lengths[block] = counts
+    return used

@@ -111,7 +111,12 @@ class CountTable(Table[CountBatch], CountBatch):
         _warn_of_empty_rows(self.target)
         self.counts_per_round = self.target.sum(dim=0, dtype=torch.float64)
 
-        codes, lengths = read_sequences(dataframe.index, alphabet, transliterate)
+        codes, lengths = read_sequences(
+            dataframe.index,
+            alphabet,
+            transliterate,
+            allow_gaps=self.max_right_flank_length == 0 and not wildcard_pad,
+        )
         self.wildcard_padded = wildcard_pad
         self.min_variable_length, self.max_variable_length = _length_limits(
             lengths, wildcard_pad, min_variable_length, max_variable_length
@@ -120,7 +125,9 @@ class CountTable(Table[CountBatch], CountBatch):
             _pad_rows(codes, lengths, alphabet.wildcard_pad)
             lengths[:] = codes.shape[1]
         self._unflanked = _set_width(
-            torch.from_numpy(codes), self.max_variable_length, self._pad_code
+            torch.from_numpy(codes),
+            max(self.max_variable_length, codes.shape[1]),
+            self._pad_code,
         )
         self.variable_lengths = torch.from_numpy(lengths.astype(np.int32))[:, None]
         self.seqs = self._unflanked
