@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pyprobound import CountTable, Mode
 from pyprobound.alphabets import DNA
-from pyprobound.layers import PSAM, Conv0d, Conv1d, ModeKey, NonSpecific
+from pyprobound.layers import PSAM, Conv0d, Conv1d, EmptyLayerSpec, ModeKey, NonSpecific
 
 ALPHABET = DNA()
 FLANKS = {"left_flank": "GATTACA", "right_flank": "CCGTAAT"}
@@ -154,13 +154,22 @@ def test_nonspecific_binding_may_ignore_the_length():
     assert spec.in_len(torch.tensor([3, 4]), "min").tolist() == [1, 1]
 
 
-def test_all_nonspecific_modes_are_trained_together():
+def test_modes_of_the_same_specs_are_trained_together():
     table = make_table()
-    keys = {Mode.from_nonspecific(NonSpecific(ALPHABET), table).key() for _ in range(2)}
-    assert len(keys) == 1
+    spec, other = NonSpecific(ALPHABET), NonSpecific(ALPHABET)
+    keys = [Mode.from_nonspecific(each, table).key() for each in (spec, spec, other)]
+    assert keys[0] == keys[1] != keys[2]
+    assert hash(keys[0]) == hash(keys[1])
     psam = PSAM(kernel_size=3, alphabet=ALPHABET)
     assert Mode.from_psam(psam, table).key() == ModeKey([psam])
-    assert Mode.from_psam(psam, table).key() not in keys
+
+
+def test_specs_without_parameters_are_equal_by_type():
+    class Empty(EmptyLayerSpec):
+        pass
+
+    assert Empty(1, 4) == Empty(1, 4) != EmptyLayerSpec(1, 4)
+    assert hash(Empty(1, 4)) == hash(Empty(2, 3))
 
 
 def test_the_hill_coefficient_multiplies_each_window():

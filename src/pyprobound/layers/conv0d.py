@@ -10,12 +10,12 @@ from torch import Tensor
 from ..alphabets import Alphabet
 from ..base import BindingOptim, Call, Step
 from ..table import Table
-from .layer import EmptyLayerSpec, Layer, input_lengths_from
+from .layer import Layer, LayerSpec, input_lengths_from
 from .lengths import LengthChange, LengthMode, Lengths
 from .windows import resized
 
 
-class NonSpecific(EmptyLayerSpec):
+class NonSpecific(LayerSpec):
     """Binding anywhere along a sequence, whatever its letters.
 
     Args:

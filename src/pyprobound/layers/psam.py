@@ -316,7 +316,9 @@ class PSAM(LayerSpec):
     def _index(self, dist: int, device: torch.device) -> Tensor:
         found = self._indices.get((dist, device))
         if found is None:
-            found = torch.from_numpy(self.plan(dist).index).to(device)
+            # A tensor made in inference mode could not be used in training later.
+            with torch.inference_mode(False):
+                found = torch.from_numpy(self.plan(dist).index).to(device)
             self._indices[dist, device] = found
         return found
 
