@@ -72,7 +72,7 @@ def test_unfreezing_everything_moves_to_the_end_and_repeats_are_dropped():
 
 def test_an_equal_step_is_appended_once():
     part = Part()
-    optim = BindingOptim()
+    optim = BindingOptim(set(), [])
     optim.append_unless_present(Step([unfreeze(part)]))
     optim.append_unless_present(Step([unfreeze(part)]))
     assert len(optim.steps) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 _MERGEABLE = ("unfreeze", "activity_heuristic", "freeze")
@@ -33,8 +32,7 @@ class Call(NamedTuple):
         return f"{_describe(self.cmpt)}.{self.fun}({arguments})"
 
 
-@dataclass
-class Step:
+class Step(NamedTuple):
     """Calls that are made together before the model is optimised again.
 
     Attributes:
@@ -45,12 +43,8 @@ class Step:
     calls: list[Call]
     greedy: bool = False
 
-    def __post_init__(self) -> None:
-        self.calls = list(self.calls)
 
-
-@dataclass
-class BindingOptim:
+class BindingOptim(NamedTuple):
     """How one binding is trained.
 
     Attributes:
@@ -58,8 +52,8 @@ class BindingOptim:
         steps: The optimisation steps, in order.
     """
 
-    ancestry: set[tuple[Any, ...]] = field(default_factory=set)
-    steps: list[Step] = field(default_factory=list)
+    ancestry: set[tuple[Any, ...]]
+    steps: list[Step]
 
     def merge_binding_optim(self) -> None:
         """Merges calls that belong together, in place.
