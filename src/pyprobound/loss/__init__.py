@@ -1,0 +1,6 @@
+"""What training minimises: a negative log-likelihood and a regularisation."""
+
+from .base import BaseLoss, Loss
+from .likelihood import MultiExperimentLoss, MultiRoundMSLELoss
+
+__all__ = ["BaseLoss", "Loss", "MultiExperimentLoss", "MultiRoundMSLELoss"]

@@ -1,0 +1,1 @@
+"""Training: the loop over epochs, the search over steps, and what they report."""
