@@ -1,6 +1,8 @@
 """Writing a state and reading it back."""
 
 import io
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,6 +34,11 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
     write_atomically(path, lambda temporary: temporary.write_text("new"))
     assert path.read_text() == "new"
+
+
+def test_a_device_is_written_to_and_not_replaced():
+    make_mode().save(os.devnull)
+    assert not Path(os.devnull).is_file()
 
 
 def test_a_checkpoint_holds_state_and_metadata(tmp_path):

@@ -117,7 +117,7 @@ class Contribution(Transform):
         """
         if not self.is_contributing:
             return _NOT_CONTRIBUTING
-        return float(self.log_activity) + self.binding.expected_log_score()
+        return self.log_activity.item() + self.binding.expected_log_score()
 
     def set_contribution(
         self, log_contribution: float = 0, only_decrease: bool = False
@@ -132,7 +132,7 @@ class Contribution(Transform):
         if (
             only_decrease
             and self.is_contributing
-            and log_activity >= float(self.log_activity)
+            and log_activity >= self.log_activity.item()
         ):
             return
         with torch.no_grad():
@@ -309,7 +309,7 @@ class Aggregate(Transform):
 
     def _expected_log_sum(self) -> float:
         """The expected aggregate without the concentration."""
-        return self.expected_log_aggregate() - float(self.log_target_concentration)
+        return self.expected_log_aggregate() - self.log_target_concentration.item()
 
     # --- optimisation ------------------------------------------------------------
 

@@ -52,9 +52,13 @@ def write_atomically(
 
     Args:
         path: The file to be written.
-        write: Called with the path of a temporary file in the same folder.
+        write: Called with the path of a temporary file in the same folder; with the
+            path itself if that is a device or a pipe, which must not be replaced.
     """
     target = Path(path)
+    if target.exists() and not target.is_file():
+        write(target)
+        return
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
     temporary = Path(name)

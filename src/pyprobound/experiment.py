@@ -155,11 +155,11 @@ class Experiment(Transform):
                 " unbound one with UnboundRound.from_round"
             )
         if target_concentration is None:
-            target_concentration = float(bound.aggregate.log_target_concentration.exp())
+            target_concentration = bound.aggregate.log_target_concentration.exp().item()
         if library_concentration is None:
             library_concentration = bound.library_concentration
         counts = self.counts_per_round
-        log_depth_ratio = float(initial.log_depth) - float(bound.log_depth)
+        log_depth_ratio = initial.log_depth.item() - bound.log_depth.item()
         read_ratio = float(counts[b_index]) / float(counts[i_index])
         bound_share = read_ratio * math.exp(log_depth_ratio)
         return target_concentration - library_concentration * bound_share

@@ -103,7 +103,6 @@ class Optimizer:
         self.train_tables = train_tables
         self.val_tables = val_tables
         self.batch_size = batch_size
-        self.checkpoint = checkpoint
         self.output = output
         self.optimizer = optimizer
         self.optim_args = dict(optim_args or {})
@@ -135,6 +134,11 @@ class Optimizer:
         self.check_length_consistency()
 
     # --- settings ----------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> CheckpointPath:
+        """The file of the best state."""
+        return self._search.checkpoint
 
     @property
     def epochs(self) -> int:

@@ -1,5 +1,7 @@
 """Small fits that are done within a fraction of a second."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -70,4 +72,16 @@ class SmallFit:
 
     def total(self):
         loss = self.loss([self.table])
-        return float(loss.negloglik + loss.regularization)
+        total = float((loss.negloglik + loss.regularization).detach())
+        assert math.isfinite(total), "nothing binds: activate() the contributions"
+        return total
+
+    def activate(self):
+        """Lets both modes contribute before any training."""
+        for contribution in self.contributions():
+            contribution.set_contribution(0)
+        return self
+
+    def contributions(self):
+        modules = self.loss.modules()
+        return [m for m in modules if isinstance(m, pp.Contribution)]

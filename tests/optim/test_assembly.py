@@ -170,7 +170,7 @@ def test_flank_lengths_of_another_number_of_tables_are_refused():
 
 
 def test_a_snapshot_brings_back_structure_values_and_flanks():
-    fit = SmallFit()
+    fit = SmallFit().activate()
     assembly = Assembly(fit.loss, [fit.table])
     before, snapshot = fit.total(), assembly.snapshot()
     fit.psam.update_footprint(1, 1)
@@ -194,7 +194,7 @@ def test_a_state_in_memory_writes_no_file(tmp_path, monkeypatch):
 
 
 def test_a_state_without_file_is_secured_before_it_changes(tmp_path):
-    fit = SmallFit()
+    fit = SmallFit().activate()
     before = fit.total()
     best = BestState(Assembly(fit.loss, [fit.table]), tmp_path / "absent.pt")
     best.ensure()
@@ -205,7 +205,7 @@ def test_a_state_without_file_is_secured_before_it_changes(tmp_path):
 
 
 def test_the_file_of_the_caller_is_the_state_to_return_to(tmp_path):
-    fit = SmallFit()
+    fit = SmallFit().activate()
     assembly = Assembly(fit.loss, [fit.table])
     before = fit.total()
     assembly.save(tmp_path / "start.pt")

@@ -25,7 +25,7 @@ def test_a_history_holds_every_record_of_a_fit(tmp_path):
         seen.append(record)
         history(record)
 
-    fit.optimizer(tmp_path, on_record=consume).train_sequential()
+    fit.activate().optimizer(tmp_path, on_record=consume).train_simultaneous()
     lines = history.path.read_text().splitlines()
     entries = [json.loads(line) for line in lines]
     assert [entry["record"] for entry in entries] == [type(r).__name__ for r in seen]

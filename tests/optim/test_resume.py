@@ -13,7 +13,7 @@ import torch
 
 import pyprobound as pp
 from optim.small_fits import SmallFit
-from pyprobound.optim import records
+from pyprobound.optim import records, resume
 
 OPTIONS = {
     "increment_footprint": True,
@@ -146,6 +146,25 @@ def test_no_temporary_file_is_left(tmp_path):
     assert names == ["best.pt", "log.txt", "resume.pt"]
 
 
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_the_generator_of_the_device_of_the_model_is_restored(monkeypatch, kind):
+    device = torch.device(kind)
+    states = {"device": torch.tensor([1, 2])}
+    backend = getattr(torch, kind)
+    monkeypatch.setattr(backend, "get_rng_state", lambda *_: states["device"])
+    monkeypatch.setattr(
+        backend, "set_rng_state", lambda state, *_: states.update(device=state)
+    )
+    before = resume._random_states(device)
+    expected = torch.rand(3)
+    states["device"] = torch.tensor([3, 4])
+    resume._set_random_states(before, device)
+    assert torch.equal(torch.rand(3), expected)
+    assert states["device"].tolist() == [1, 2]
+    resume._set_random_states({"cpu": before["cpu"]}, device)
+    assert states["device"].tolist() == [1, 2]
+
+
 # --- files that do not fit -------------------------------------------------------
 
 
@@ -194,13 +213,12 @@ def test_a_file_of_a_later_version_is_refused(tmp_path):
 # --- a real process --------------------------------------------------------------
 
 SCRIPT = """
-import sys, time, warnings
+import sys, warnings
 from pathlib import Path
 import torch
 from optim.test_resume import fit_until
 warnings.simplefilter("ignore")
 torch.set_num_threads(1)
-print("ready", flush=True)
 print(repr(fit_until(Path(sys.argv[1]))[2]), flush=True)
 """
 
@@ -219,18 +237,16 @@ def start(folder):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_process_killed_by_a_signal_is_resumed(tmp_path):
+def test_a_process_killed_by_a_signal_is_resumed(tmp_path, uninterrupted):
     resume = tmp_path / "resume.pt"
     with start(tmp_path) as process:
         while process.poll() is None and not resume.exists():
             time.sleep(0.001)
-        time.sleep(0.05)
+        time.sleep(0.02)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     with start(tmp_path) as process:
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
-    (tmp_path / "whole").mkdir()
-    with start(tmp_path / "whole") as process:
-        expected, _ = process.communicate(timeout=120)
-    assert output == expected
+    # Another process may sum in another order.
+    assert float(output) == pytest.approx(uninterrupted[2], abs=1e-6)

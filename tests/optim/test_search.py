@@ -46,6 +46,7 @@ def inform(fit, *strengths):
 
 def make(folder, fit, **options):
     seen = []
+    fit.activate()
     optimizer = fit.optimizer(folder, on_record=seen.append, **options)
     return optimizer, seen
 
@@ -173,9 +174,7 @@ def test_d51_a_move_without_trainable_parameters_is_evaluated(tmp_path):
 def test_d53_expected_contributions_survive_a_move_also_untrained_ones(tmp_path):
     fit = SmallFit("AC")
     optimizer, _ = make(tmp_path, fit)
-    contributions = [
-        module for module in fit.loss.modules() if isinstance(module, pp.Contribution)
-    ]
+    contributions = fit.contributions()
     untrained = contributions[0]
     untrained.train_activity = False
     with torch.no_grad():

@@ -74,14 +74,15 @@ def test_other_records_are_not_described():
 
 def test_the_values_of_a_motif_are_on_one_line_for_letters_and_one_for_pairs():
     fit = SmallFit("ACG", pairwise_distance=2)
+    fit.loss.freeze()
+    fit.psam.unfreeze("monomer")
     values = {each.name: each for each in parameter_values(fit.loss)}
     monomer, pairwise = (values[n] for n in values if "betas" in n)
     assert monomer.name.endswith("betas (monomer)")
     assert pairwise.name.endswith("betas (pairwise)")
+    assert (monomer.trainable, pairwise.trainable) == (True, False)
     assert torch.tensor(monomer.values).shape == (3, 1, 4)
     assert torch.tensor(pairwise.values).shape == (3, 1, 4, 4)
-    assert monomer.trainable
-    assert not pairwise.trainable
     filters = fit.psam.get_filter(0)[0].detach()
     assert torch.tensor(monomer.values)[:, 0].T.allclose(filters)
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..table import Batch, Table
 
@@ -141,7 +140,11 @@ class _Differentiated(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True
+            raise RuntimeError(
+                "The rows of this loss were split, so it can be differentiated only"
+                " once; set max_split to at least the number of rows"
+            )
         (factor,) = upstream
         return (None, None, *(gradient * factor for gradient in ctx.gradients))

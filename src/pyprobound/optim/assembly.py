@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import checkpoint
 from ..aggregate import Contribution
+from ..base import Component
 from ..loss import BaseLoss
 from ..mode import Mode
 from ..steps import Call
@@ -54,7 +55,7 @@ class Assembly:
         val_tables: Sequence[Table[Any]] | None = None,
     ) -> None:
         self.model = model
-        self.transforms: list[torch.nn.Module] = list(model.transforms)
+        self.transforms: list[Component] = list(model.transforms)
         self.train_tables = list(train_tables)
         self.val_tables = list(val_tables or ())
         for kind, tables in (("training", train_tables), ("validation", val_tables)):
@@ -152,9 +153,7 @@ class Assembly:
             RuntimeError: They do not.
         """
         for place, transform in enumerate(self.transforms):
-            check = getattr(transform, "check_length_consistency", None)
-            if check is not None:
-                check()
+            transform.check_length_consistency()
             self._check_tables(place)
 
     def _check_tables(self, place: int) -> None:

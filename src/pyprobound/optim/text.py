@@ -15,9 +15,9 @@ from . import records
 from .procedure import Group
 from .records import ParameterValues, Record
 
-# betas.<position> and betas.<position>-<position> of a motif, one tensor each; the
-# position bias of a pair of modes has one tensor for each distance.
-_BETAS = re.compile(r"(?P<owner>.*\bbetas)\.[0-9]+(?P<pair>-[0-9]+)?$")
+# A motif has one tensor for each distinct position, named by a number, and for each
+# distinct pair; the position bias of two modes has one for each distance.
+_BETAS = re.compile(r"(?P<owner>.*\bbetas)\.[0-9]+(?P<pair>[^.]*)$")
 _DIAGONALS = re.compile(r"(?P<owner>.*\blog_posbias)\.[0-9]+$")
 
 

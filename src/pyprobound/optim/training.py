@@ -200,7 +200,7 @@ class Trainer:
             total = loss.negloglik + loss.regularization
             if total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
-            return total
+            return total.detach()
 
         if "closure" in inspect.signature(optimizer.step).parameters:
             optimizer.step(closure)  # type: ignore[arg-type]

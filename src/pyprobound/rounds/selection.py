@@ -185,7 +185,7 @@ class RhoGammaRound(Round):
             return self.rho * log_z - saturation
         # The exponents get no gradient from rows in which Z is 0, instead of a NaN.
         result = self.rho * log_z.masked_fill(unbound, 0.0) - saturation
-        rho = float(self.rho)
+        rho = self.rho.item()
         return result.masked_fill(
             unbound, math.copysign(math.inf, -rho) if rho else 0.0
         )
@@ -316,7 +316,7 @@ class ExponentialRound(Round):
             aggregate,
             reference_round,
             train_depth=train_depth,
-            delta=float(base_round.delta),
+            delta=base_round.delta.item(),
             train_delta=base_round.train_delta,
             name=name,
         )
