@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         sample_dataframe,
         score,
     )
+    from .workflow import FittedModel, load_model, save_model
 
 _MODULES = ("alphabets", "containers", "datasets", "layers", "rounds", "utils")
 _NAMES = {
@@ -69,6 +70,7 @@ _NAMES = {
         "sample_dataframe",
         "score",
     ),
+    "workflow": ("FittedModel", "load_model", "save_model"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -85,6 +87,7 @@ __all__ = [
     "CountTable",
     "EvenSampler",
     "Experiment",
+    "FittedModel",
     "Loss",
     "Mode",
     "MultiExperimentLoss",
@@ -101,9 +104,11 @@ __all__ = [
     "containers",
     "get_dataframe",
     "layers",
+    "load_model",
     "rounds",
     "sample_counts",
     "sample_dataframe",
+    "save_model",
     "score",
     "utils",
 ]

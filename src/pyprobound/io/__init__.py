@@ -1,0 +1,1 @@
+"""Files: count tables and models, read and written."""

@@ -1,0 +1,381 @@
+r"""Figures of motifs: sequence logos and maps of pair features.
+
+Heights and colours are energies :math:`-\Delta\Delta G/RT`, so tighter binding is up.
+All figures are matplotlib ``Figure`` objects of their own: there is no global state, no
+window is opened, and ``figure.savefig("logo.svg")`` writes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .alphabets import Alphabet
+from .layers import PSAM
+
+if TYPE_CHECKING:
+    from logomaker import Logo
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+__all__ = ["logo", "logomaker_plotter", "pairwise_plotter"]
+
+FloatArray = npt.NDArray[np.float64]
+
+ENERGY_LABEL = r"$-\Delta\Delta G/RT$"
+_LABEL_SIZE = 12
+_TICK_SIZE = 10
+_LETTER_SIZE = 7
+# Above this many letters on a side of a pair map their labels would touch.
+_MAX_LETTER_LABELS = 64
+
+# The palette of Okabe and Ito (2008), whose colours stay apart for all common kinds of
+# colour blindness, in the hues that readers of logos expect.
+_GREEN, _BLUE, _ORANGE, _VERMILLION = "#009E73", "#0072B2", "#E69F00", "#D55E00"
+_PURPLE, _SKY, _BLACK, _GREY = "#CC79A7", "#56B4E9", "#000000", "#7F7F7F"
+_PALETTE = (_GREEN, _BLUE, _ORANGE, _VERMILLION, _PURPLE, _SKY, _BLACK, _GREY)
+_SCHEMES: dict[str, dict[str, str]] = {
+    "classic": {"A": _GREEN, "C": _BLUE, "G": _ORANGE, "TU": _VERMILLION},
+    "weblogo_protein": {
+        "RHK": _BLUE,
+        "DE": _VERMILLION,
+        "QN": _PURPLE,
+        "GCSTY": _GREEN,
+        "ILMAFVPW": _BLACK,
+    },
+}
+
+
+class _Features(NamedTuple):
+    """The forward filter of a motif.
+
+    Attributes:
+        letters: Of shape (letters, positions).
+        pairs: By distance, of shape (letters, letters, positions - distance).
+        labels: The symmetry id of each position.
+    """
+
+    letters: FloatArray
+    pairs: dict[int, FloatArray]
+    labels: tuple[str, ...]
+
+
+def logomaker_plotter(
+    ax: Axes,
+    psam: PSAM,
+    reverse: bool = False,
+    mean_center: bool = True,
+    **kwargs: Any,
+) -> Logo:
+    r"""Draws the single-letter features of a motif as a logo.
+
+    The height of a letter is its value :math:`\beta = -\Delta\Delta G/RT` in the
+    forward filter; letters below the axis weaken binding. They are drawn upright.
+
+    Args:
+        ax: Where to draw.
+        psam: A motif with an alphabet and one user channel.
+        reverse: Whether to draw the reverse complement.
+        mean_center: Whether to subtract the mean over the letters of each position.
+        **kwargs: Options of ``logomaker.Logo``, such as ``color_scheme``.
+
+    Returns:
+        The logo, whose glyphs can be styled further.
+
+    Raises:
+        ValueError: The motif has several user channels or no alphabet, or its letters
+            are longer than one character.
+    """
+    return _draw_letters(ax, psam, _features(psam), reverse, mean_center, **kwargs)
+
+
+def pairwise_plotter(
+    ax: Axes, psam: PSAM, reverse: bool = False, **kwargs: Any
+) -> AxesImage:
+    r"""Draws the pair features of a motif as a symmetric map.
+
+    Row and column ``n * i + a`` stand for letter ``a`` (of ``n``) at position ``i``, so
+    the blocks are pairs of positions; pairs that are further apart than the
+    ``pairwise_distance`` are grey. Blue weakens binding, red tightens it, and white is
+    0.
+
+    Args:
+        ax: Where to draw.
+        psam: A motif with pair features, an alphabet and one user channel.
+        reverse: Whether to draw the reverse complement.
+        **kwargs: Options of ``matplotlib.axes.Axes.imshow``.
+
+    Returns:
+        The image, for instance for a colour bar; its values are in units of RT.
+
+    Raises:
+        ValueError: The motif has several user channels, no alphabet or no pairs.
+    """
+    return _draw_pairs(ax, psam, _features(psam), reverse, **kwargs)
+
+
+def logo(
+    psam: PSAM,
+    logo_height: float = 2,
+    width: float = 8,
+    reverse: bool = False,
+    fix_gauge: bool = True,
+    mean_center: bool = True,
+    *,
+    ax: Axes | None = None,
+) -> Figure:
+    r"""Draws a motif: its letters and, below, the map of its pairs if it has any.
+
+    Args:
+        psam: A motif with an alphabet and one user channel.
+        logo_height: The height of the logo, in inches.
+        width: The width of the figure, in inches.
+        reverse: Whether to draw the reverse complement.
+        fix_gauge: Whether to move what the pairs say about single letters to the
+            letters first, as ``PSAM.fix_gauge`` does; the motif is not changed.
+        mean_center: Whether to subtract the mean over the letters of each position.
+        ax: Where to draw the letters, without the pairs; a new figure by default.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: The motif has several user channels or no alphabet, or its letters
+            are longer than one character.
+    """
+    from matplotlib.figure import Figure
+
+    features = _features(psam)
+    if fix_gauge:
+        features = _fixed_gauge(features)
+    image_ax = None
+    if ax is None:
+        has_pairs = bool(features.pairs)
+        # The map is square; the rest is room for titles, labels and the colour bar.
+        height = logo_height + 0.8 + (width + 0.6 if has_pairs else 0)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        if has_pairs:
+            ax, image_ax = figure.subplots(
+                2, height_ratios=(logo_height, width), squeeze=True
+            )
+        else:
+            ax = figure.subplots()
+    _draw_letters(ax, psam, features, reverse, mean_center)
+    title = psam.name + (" (Reversed)" if reverse else "")
+    ax.set_title(title.strip(), fontsize=_LABEL_SIZE + 1)
+    if image_ax is not None:
+        ax.set_xlabel("")
+        image = _draw_pairs(image_ax, psam, features, reverse)
+        bar = image_ax.figure.colorbar(
+            image, ax=image_ax, location="bottom", fraction=0.04, aspect=40
+        )
+        bar.set_label(ENERGY_LABEL, fontsize=_LABEL_SIZE)
+        bar.ax.tick_params(labelsize=_TICK_SIZE)
+    result = ax.get_figure(root=True)
+    if result is None:
+        raise ValueError("The axes belong to no figure")
+    return result
+
+
+# --- values ----------------------------------------------------------------------
+
+
+def _features(psam: PSAM) -> _Features:
+    """The forward filter, without gradients."""
+    if psam.n_motifs != 1:
+        raise ValueError(
+            f"Only a motif with one user channel can be drawn, not {psam.n_motifs}:"
+            " draw each in a PSAM of its own"
+        )
+    _alphabet(psam)
+    with torch.no_grad():
+        filters = [
+            psam.forward_filter(distance)[0].double().cpu().numpy()
+            for distance in range(psam.pairwise_distance + 1)
+        ]
+    labels = tuple(map(str, psam.symmetry.tolist()))
+    return _Features(filters[0], dict(enumerate(filters[1:], 1)), labels)
+
+
+def _fixed_gauge(features: _Features) -> _Features:
+    """The same motif with all means of pairs moved to their letters.
+
+    Unlike ``PSAM.fix_gauge`` it acts on the filter, in which no positions are tied, so
+    there is a result for every symmetry.
+    """
+    letters = features.letters.copy()
+    pairs = {}
+    for distance, values in features.pairs.items():
+        values = values - (first := values.mean(axis=1, keepdims=True))
+        values = values - (second := values.mean(axis=0, keepdims=True))
+        size = values.shape[-1]
+        letters[:, :size] += first[:, 0]
+        letters[:, distance:] += second[0]
+        pairs[distance] = values
+    letters -= letters.mean(axis=0)
+    return features._replace(letters=letters, pairs=pairs)
+
+
+def _pair_map(features: _Features) -> FloatArray:
+    """The pairs as one symmetric matrix, not a number where there is no pair."""
+    n_letters, n_positions = features.letters.shape
+    # shape: (position, letter, position, letter); each letter axis belongs to the
+    # position before it.
+    result = np.full((n_positions, n_letters, n_positions, n_letters), np.nan)
+    for distance, values in features.pairs.items():
+        for start in range(values.shape[-1]):
+            result[start, :, start + distance, :] = values[:, :, start]
+            result[start + distance, :, start, :] = values[:, :, start].T
+    size = n_positions * n_letters
+    return result.reshape(size, size)
+
+
+# --- drawing ---------------------------------------------------------------------
+
+
+def _draw_letters(
+    ax: Axes,
+    psam: PSAM,
+    features: _Features,
+    reverse: bool,
+    mean_center: bool,
+    **kwargs: Any,
+) -> Logo:
+    import logomaker
+    import pandas as pd
+
+    letters = _alphabet(psam).alphabet
+    if any(len(letter) != 1 for letter in letters):
+        raise ValueError(
+            "A logo needs letters of one character each, but the alphabet has"
+            f" {max(letters, key=len)!r}"
+        )
+    values = features.letters
+    if mean_center:
+        values = values - values.mean(axis=0)
+    if reverse:
+        values = values[::-1, ::-1]
+    colors = _colors(_alphabet(psam))
+    defaults = {"color_scheme": colors, "flip_below": False, "show_spines": False}
+    frame = pd.DataFrame(values.T, columns=list(letters))
+    with warnings.catch_warnings():
+        # Letters without height have no limits of the axis; they are set below.
+        warnings.filterwarnings("ignore", message="Attempting to set identical")
+        result = logomaker.Logo(frame, ax=ax, **(defaults | kwargs))
+    if "color_scheme" not in kwargs:
+        _tell_cases_apart(result, colors)
+    if not values.any():
+        ax.set_ylim(-1, 1)
+    ax.spines["left"].set_visible(True)
+    ax.set_xlim(-0.5, len(frame) - 0.5)
+    labels = _in_order(features.labels, reverse)
+    ax.set_xticks(range(len(frame)), labels)
+    ax.tick_params(labelsize=_TICK_SIZE)
+    ax.tick_params(axis="x", length=0, labelsize=_fitting_size(ax, labels))
+    ax.set_xlabel("Position", fontsize=_LABEL_SIZE)
+    ax.set_ylabel(ENERGY_LABEL, fontsize=_LABEL_SIZE)
+    return result
+
+
+def _draw_pairs(
+    ax: Axes, psam: PSAM, features: _Features, reverse: bool, **kwargs: Any
+) -> AxesImage:
+    import matplotlib as mpl
+
+    if not features.pairs:
+        raise ValueError("The motif has no pair features: its pairwise_distance is 0")
+    values = _pair_map(features)
+    if reverse:
+        values = values[::-1, ::-1]
+    extreme = float(np.nanmax(np.abs(values))) or 1.0
+    colormap = mpl.colormaps["bwr"].with_extremes(bad="0.85")
+    defaults: dict[str, Any] = {
+        "cmap": colormap,
+        "vmin": -extreme,
+        "vmax": extreme,
+        "interpolation": "nearest",
+    }
+    image = ax.imshow(np.ma.masked_invalid(values), **(defaults | kwargs))
+    letters = _alphabet(psam).alphabet
+    labels = _in_order(features.labels, reverse)
+    _label_pairs(ax, letters[::-1] if reverse else letters, labels)
+    return image
+
+
+def _label_pairs(ax: Axes, letters: Sequence[str], labels: Sequence[str]) -> None:
+    """Labels the positions of a pair map and, if there is room, its letters."""
+    n_letters, n_positions = len(letters), len(labels)
+    size = n_letters * n_positions
+    centers = [n_letters * (i + 0.5) - 0.5 for i in range(n_positions)]
+    show_letters = size <= _MAX_LETTER_LABELS
+    for axis, pad in ((ax.xaxis, 12), (ax.yaxis, 14)):
+        axis.set_ticks(centers, labels)
+        axis.set_tick_params(
+            length=0, labelsize=_TICK_SIZE, pad=pad if show_letters else 3
+        )
+        if show_letters:
+            # The middle letter of a position stands where its label does.
+            axis.remove_overlapping_locs = False
+            axis.set_ticks(range(size), list(letters) * n_positions, minor=True)
+            axis.set_tick_params(
+                which="minor", length=0, labelsize=_LETTER_SIZE, pad=1.5
+            )
+    edges = [n_letters * i - 0.5 for i in range(1, n_positions)]
+    for line, edge in itertools.product((ax.axhline, ax.axvline), edges):
+        line(edge, color="white", linewidth=1)
+    ax.set_xlabel("Position", fontsize=_LABEL_SIZE)
+    ax.set_ylabel("Position", fontsize=_LABEL_SIZE)
+
+
+def _fitting_size(ax: Axes, labels: Sequence[str]) -> float:
+    """The size in points at which labels side by side do not touch."""
+    points = 72 * ax.get_window_extent().width / ax.figure.dpi / len(labels)
+    # A digit is 0.64 times as wide as the size of the font.
+    characters = max(map(len, labels)) + 0.5
+    return min(_TICK_SIZE, points / (0.64 * characters))
+
+
+def _in_order(labels: Sequence[str], reverse: bool) -> list[str]:
+    return list(reversed(labels)) if reverse else list(labels)
+
+
+def _alphabet(psam: PSAM) -> Alphabet:
+    alphabet = psam.alphabet
+    if alphabet is None:
+        raise ValueError("Only a motif with an alphabet can be drawn, to name letters")
+    return alphabet
+
+
+def _colors(alphabet: Alphabet) -> str | dict[str, Any]:
+    """The colours of the letters, as logomaker takes them."""
+    scheme = alphabet.color_scheme
+    if isinstance(scheme, str):
+        return _SCHEMES.get(scheme, scheme)
+    given: Mapping[str, Any] = scheme or {}
+    known = {letter: color for key, color in given.items() for letter in key}
+    spare = (
+        itertools.cycle(_PALETTE)
+        if not known and len(alphabet.alphabet) <= len(_PALETTE)
+        else itertools.repeat(_GREY)
+    )
+    return {
+        letter: known[letter] if letter in known else next(spare)
+        for letter in alphabet.alphabet
+    }
+
+
+def _tell_cases_apart(result: Logo, colors: str | dict[str, Any]) -> None:
+    """Gives upper and lower case their own colours, which logomaker does not."""
+    if isinstance(colors, str):
+        return
+    for glyph in result.glyph_list:
+        other_case = glyph.c.swapcase()
+        if glyph.c in colors and other_case != glyph.c and other_case in colors:
+            glyph.set_attributes(color=colors[glyph.c])

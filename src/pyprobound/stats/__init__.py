@@ -1,0 +1,1 @@
+"""Simulated experiments, and the comparison of motifs."""

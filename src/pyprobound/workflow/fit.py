@@ -1,0 +1,154 @@
+"""A fit from beginning to end, as ``pyprobound fit`` runs it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoint import write_atomically
+from ..config import FitConfig
+from ..config.build import Model
+from ..io.tables import TableData
+from ..optim.records import Consumer
+from .data import FitData, load_data
+from .devices import limited_threads
+from .folder import OutputFolder
+from .history import History
+from .logos import write_logos
+from .models import FittedModel, load_model, save_model
+from .runlog import RunLog, open_log
+from .starts import Starts, best_start, check_model
+from .summary import summarize
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A finished fit.
+
+    Attributes:
+        folder: The output folder.
+        config: The configuration with every default filled in.
+        summary: What ``summary.json`` holds.
+        was_finished: Whether the fit was finished before it was asked for.
+    """
+
+    folder: OutputFolder
+    config: FitConfig
+    summary: Mapping[str, Any]
+    was_finished: bool = False
+
+    @cached_property
+    def model(self) -> FittedModel:
+        """The fitted model, read from the output folder."""
+        return load_model(self.folder.model)
+
+
+def run_fit(
+    config: FitConfig,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    on_record: Consumer | None = None,
+    tables: Mapping[str, TableData] | None = None,
+) -> FitResult:
+    """Fits a model to tables and writes everything about it to a folder.
+
+    The configuration and the tables are checked before anything is written. A fit
+    that is interrupted, even killed, leaves a folder from which ``resume`` goes on,
+    to the same result.
+
+    Args:
+        config: What is fitted to what.
+        output: The folder to write to; it is created.
+        resume: Whether to continue a fit that lies there; one that is not there is
+            begun, a finished one is returned.
+        force: Whether to replace a fit that lies there.
+        on_record: Receives a record of everything that happens.
+        tables: Tables that have been read already, by name.
+
+    Returns:
+        The results.
+
+    Raises:
+        InputError: A file, a setting or the folder is wrong; nothing was written.
+        FitError: The fit failed.
+    """
+    began = time.perf_counter()
+    folder = OutputFolder(Path(output))
+    folder.check(resume=resume, force=force)
+    data = load_data(config, tables)
+    check_model(data.config, data)
+    if resume:
+        folder.check_same(data.config)
+        if folder.is_finished():
+            folder.remove_state()
+            summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+            return FitResult(folder, data.config, summary, was_finished=True)
+    folder.open(data.config, resume=resume)
+    threads = data.config.threads or torch.get_num_threads()
+    with (
+        open_log(folder.log) as log,
+        limited_threads(threads),
+        torch.random.fork_rng(),
+    ):
+        summary = _fit(data, folder, log, began, on_record)
+    folder.remove_state()
+    return FitResult(folder, data.config, summary)
+
+
+def _fit(
+    data: FitData,
+    folder: OutputFolder,
+    log: RunLog,
+    began: float,
+    on_record: Consumer | None,
+) -> dict[str, Any]:
+    for remark in data.remarks:
+        log.warning(remark)
+    history = History(folder.history)
+    starts = Starts(data, folder, log, history, on_record)
+    entered = time.perf_counter()
+    results = starts.run()
+    spent = time.perf_counter() - entered
+    best = best_start(results)
+    model = starts.restore(best)
+    # What earlier processes spent on the starts counts too.
+    earlier = max(0.0, sum(result.seconds for result in results) - spent)
+    _write_model(model, data, folder, log)
+    seconds = time.perf_counter() - began + earlier
+    summary = summarize(model, data, results, best, seconds)
+    text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
+    log.info(
+        f"kept start {best.start + 1}: NLL per read {best.negloglik:.10f},"
+        f" {seconds:.1f} s in all"
+    )
+    write_atomically(folder.summary, lambda path: _write_text(path, text))
+    return summary
+
+
+def _write_model(
+    model: Model, data: FitData, folder: OutputFolder, log: RunLog
+) -> None:
+    flanks = tuple(
+        (table.left_flank_length, table.right_flank_length)
+        for table in data.train_tables
+    )
+    try:
+        model.loss.save(folder.checkpoint, flanks, format="1.5")
+    except ValueError as error:
+        log.warning(f"{folder.checkpoint.name} is not written: {error}")
+        folder.checkpoint.unlink(missing_ok=True)
+    save_model(folder.model, model, flank_lengths=flanks)
+    write_logos(model.psams, folder, log)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
