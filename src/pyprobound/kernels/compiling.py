@@ -21,3 +21,13 @@ def compiled(function: Function) -> Function:
         return cast("Function", compiler(cache=True)(function))
     except RuntimeError:  # there is no directory in which the code could be kept
         return cast("Function", compiler()(function))
+
+
+def inner(function: Function) -> Function:
+    """Compiles a function that only other compiled functions call.
+
+    It becomes part of their code, also on disk, and needs no way in from Python.
+    """
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiler: Any = partial(numba.njit, nogil=True, error_model="numpy")
+    return cast("Function", compiler(**options)(function))

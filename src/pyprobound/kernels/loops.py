@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pyprobound.kernels.arguments import LANES, ROWS
-from pyprobound.kernels.compiling import compiled
+from pyprobound.kernels.compiling import compiled, inner
 from pyprobound.kernels.tiles import (
     FINE,
     UNDERFLOW,
@@ -51,46 +51,47 @@ _YES = (0,)
 _NO = ()
 
 
-@compiled
-def _tile(rows: Rows, scorer: Scorer) -> Tile:
-    """Buffers of the right sizes."""
+@inner
+def _fill_row(rows: Rows, scorer: Scorer, tile: Tile, part: int, row: int) -> None:
+    """Starts the windows of one row with their constants."""
     channels = len(scorer.channels)
-    reach = 0
-    for i in range(len(scorer.passes)):
-        _, first, stride, _ = scorer.passes[i]
-        reach = max(reach, first + (LANES // channels - 1) * stride)
-    kind = scorer.tables.dtype
-    return new_tile(rows, scorer.spellings, kind, channels, reach)
+    width = ROWS * channels
+    first = row // ROWS * rows.windows * width + row % ROWS * channels
+    target = tile.scores[first:]
+    source = scorer.entry[part, tile.lengths[row]]
+    varies = len(source) > 1
+    for x in range(rows.windows):
+        for c in range(channels):
+            target[x * width + c] = source[x if varies else 0, c]
 
 
-@compiled
-def _load(
-    rows: Rows, scorer: Scorer, tile: Tile, start: int, count: int
-) -> tuple[int, bool]:
-    """Fills a tile; returns its groups and whether windows are masked."""
-    lengths = scorer.entry.shape[1]
-    return load_tile(rows, scorer.spellings, tile, start, count, lengths)
-
-
-@compiled
-def _start(rows: Rows, scorer: Scorer, tile: Tile, part: int, groups: int) -> None:
-    """Fills the scores of a tile with the constant of every window, or 0."""
+@inner
+def _start(
+    rows: Rows, scorer: Scorer, tile: Tile, part: int, groups: int, masked: bool
+) -> None:
+    """Starts the windows of a tile with their constants, masked ones with 0."""
     channels = len(scorer.channels)
-    varies = scorer.entry.shape[2] > 1
-    for row in range(groups * ROWS):
-        index = tile.lengths[row]
-        first = row // ROWS * rows.windows * ROWS + row % ROWS
-        for x in range(rows.windows):
-            place = first + x * ROWS
-            valid = tile.valid[place] != 0
-            for c in range(channels):
-                value = scorer.entry[part, index, x if varies else 0, c]
-                if not valid:
-                    value = tile.scores.dtype.type(0)
-                tile.scores[place * channels + c] = value
+    size = rows.windows * ROWS * channels
+    if masked and scorer.entry.shape[1] > 1:
+        for row in range(groups * ROWS):
+            _fill_row(rows, scorer, tile, part, row)
+    else:  # all rows are of one length
+        for row in range(ROWS):
+            _fill_row(rows, scorer, tile, part, row)
+        for group in range(1, groups):
+            copy = tile.scores[group * size :]
+            for i in range(size):
+                copy[i] = tile.scores[i]
+    if masked:
+        for group in range(groups):
+            scores = tile.scores[group * size :]
+            valid = tile.valid[group * rows.length * ROWS :]
+            for i in range(rows.windows * ROWS):
+                for c in range(channels):
+                    scores[i * channels + c] *= valid[i]
 
 
-@compiled
+@inner
 def _walk(
     rows: Rows,
     tile: Tile,
@@ -138,7 +139,7 @@ def _walk(
                 y += stride * ROWS
 
 
-@compiled
+@inner
 def _walk_back(
     rows: Rows,
     tile: Tile,
@@ -170,7 +171,7 @@ def _walk_back(
                 y += stride * ROWS
 
 
-@compiled
+@inner
 def _score(
     rows: Rows,
     scorer: Scorer,
@@ -183,7 +184,7 @@ def _score(
     """Scores the windows of a tile for one group of channels."""
     chained = masked or scorer.entry.shape[1] > 1 or scorer.entry.shape[2] > 1
     if chained:
-        _start(rows, scorer, tile, part, groups)
+        _start(rows, scorer, tile, part, groups, masked)
     for c in range(len(scorer.channels)):
         tile.constant[c] = scorer.entry[part, 0, 0, c]
     table = scorer.tables[part]
@@ -198,7 +199,7 @@ def _score(
             _walk(rows, tile, groups, step, words, table, _NO, summed, channels)
 
 
-@compiled
+@inner
 def _count(rows: Rows, scorer: Scorer, tile: Tile, groups: int, histogram: Any) -> None:
     """Adds the weights of a tile's windows to the histogram of all passes."""
     tile.constant[:] = 0
@@ -209,7 +210,7 @@ def _count(rows: Rows, scorer: Scorer, tile: Tile, groups: int, histogram: Any) 
         _walk_back(rows, tile, groups, step, words, histogram, scorer.channels)
 
 
-@compiled
+@inner
 def _add_up(rows: Rows, scorer: Scorer, tile: Tile, groups: int) -> None:
     """Adds the windows and channels of each row to its total."""
     channels = len(scorer.channels)
@@ -225,7 +226,7 @@ def _add_up(rows: Rows, scorer: Scorer, tile: Tile, groups: int) -> None:
                 tile.totals[group * ROWS + lane] += tile.factors[lane * channels + c]
 
 
-@compiled
+@inner
 def _weigh(rows: Rows, scorer: Scorer, tile: Tile, groups: int, factors: Any) -> None:
     """Multiplies the windows of each row by the row's factor."""
     channels = len(scorer.channels)
@@ -241,21 +242,83 @@ def _weigh(rows: Rows, scorer: Scorer, tile: Tile, groups: int, factors: Any) ->
             write(tile.scores, place, value)
 
 
-@compiled
+@inner
+def _add_row_weights(rows: Rows, tile: Tile, row: int, gradient: Any) -> None:
+    """Adds the weights of the windows of one row to the gradient of its constants."""
+    channels = gradient.shape[2]
+    width = ROWS * channels
+    first = row // ROWS * rows.windows * width + row % ROWS * channels
+    source = tile.scores[first:]
+    target = gradient[tile.lengths[row]]
+    for x in range(rows.windows):
+        for c in range(channels):
+            target[x, c] += source[x * width + c]
+
+
+@inner
 def _add_entry_gradient(
-    rows: Rows, scorer: Scorer, tile: Tile, count: int, gradient: Any
+    rows: Rows, tile: Tile, groups: int, masked: bool, gradient: Any
 ) -> None:
-    """Adds the weights of windows to the gradient of their constants."""
-    channels = len(scorer.channels)
-    for row in range(count):
-        first = row // ROWS * rows.windows * ROWS + row % ROWS
+    """Adds the weights of windows to the gradient of their constants (G, W, C)."""
+    if masked and len(gradient) > 1:
+        for row in range(groups * ROWS):
+            _add_row_weights(rows, tile, row, gradient)
+        return
+    size = rows.windows * ROWS * gradient.shape[2]
+    total = tile.window_totals
+    for i in range(size):
+        total[i] = tile.scores[i]
+    for group in range(1, groups):
+        scores = tile.scores[group * size :]
+        for i in range(size):
+            total[i] += scores[i]
+    target = gradient[tile.lengths[0]]
+    for x in range(rows.windows):
+        for lane in range(ROWS):
+            for c in range(gradient.shape[2]):
+                place = (x * ROWS + lane) * gradient.shape[2] + c
+                target[x, c] += total[place]
+
+
+@inner
+def _write_windows(
+    rows: Rows, tile: Tile, channels: int, row: int, masked: bool, output: Any
+) -> None:
+    """Writes the windows of a row to an array (channels of a group or fewer, W)."""
+    group = row // ROWS
+    lane = row % ROWS
+    first = (group * rows.windows * ROWS + lane) * channels
+    valid = tile.valid[group * rows.length * ROWS + lane :]
+    for c in range(min(channels, len(output))):
+        source = tile.scores[first + c :]
+        target = output[c]
         for x in range(rows.windows):
-            place = (first + x * ROWS) * channels
-            for c in range(channels):
-                gradient[tile.lengths[row], x, c] += tile.scores[place + c]
+            target[x] = source[x * ROWS * channels]
+        if masked:
+            for x in range(rows.windows):
+                if valid[x * ROWS] == 0:
+                    target[x] = -np.inf
 
 
-@compiled
+@inner
+def _read_windows(
+    rows: Rows, tile: Tile, channels: int, row: int, masked: bool, weights: Any
+) -> None:
+    """Reverse of `_write_windows`; windows with missing positions get no weight."""
+    group = row // ROWS
+    lane = row % ROWS
+    first = (group * rows.windows * ROWS + lane) * channels
+    valid = tile.valid[group * rows.length * ROWS + lane :]
+    for c in range(min(channels, len(weights))):
+        target = tile.scores[first + c :]
+        source = weights[c]
+        for x in range(rows.windows):
+            target[x * ROWS * channels] = source[x]
+            if masked and valid[x * ROWS] == 0:
+                target[x * ROWS * channels] = 0
+
+
+@inner
 def _flush(histogram: Any, gradient: Any) -> None:
     """Moves counts to the wide buffer, before their rounding errors add up."""
     for part in range(histogram.shape[0]):
@@ -278,11 +341,19 @@ def row_sums(
 
     Sums not above `floor` are marked, because terms of theirs may have underflowed.
     """
-    tile = _tile(rows, scorer)
+    tile = new_tile(
+        rows,
+        scorer.spellings,
+        scorer.tables.dtype,
+        len(scorer.channels),
+        scorer.reach,
+    )
     step = tile.groups * ROWS
     for start in range(first, last, step):
         count = min(step, last - start)
-        groups, masked = _load(rows, scorer, tile, start, count)
+        groups, masked = load_tile(
+            rows, scorer.spellings, tile, start, count, scorer.entry.shape[1]
+        )
         tile.totals[:] = 0
         for part in range(len(scorer.tables)):
             _score(rows, scorer, tile, groups, part, masked, _NO)
@@ -322,14 +393,22 @@ def row_gradient(
             that its quotients with sums do not underflow.
         sums: Result of `row_sums`, shape (N,).
     """
-    tile = _tile(rows, scorer)
+    tile = new_tile(
+        rows,
+        scorer.spellings,
+        scorer.tables.dtype,
+        len(scorer.channels),
+        scorer.reach,
+    )
     histogram = np.zeros_like(scorer.tables)
     factors = np.zeros(tile.groups * ROWS, scorer.tables.dtype)
     step = tile.groups * ROWS
     pending = 0
     for start in range(first, last, step):
         count = min(step, last - start)
-        groups, masked = _load(rows, scorer, tile, start, count)
+        groups, masked = load_tile(
+            rows, scorer.spellings, tile, start, count, scorer.entry.shape[1]
+        )
         factors[:] = 0
         for row in range(count):
             if status[start + row] == FINE:
@@ -338,7 +417,7 @@ def row_gradient(
             _score(rows, scorer, tile, groups, part, masked, _NO)
             _weigh(rows, scorer, tile, groups, factors)
             if entry_gradient.size > 0:
-                _add_entry_gradient(rows, scorer, tile, count, entry_gradient[part])
+                _add_entry_gradient(rows, tile, groups, masked, entry_gradient[part])
             _count(rows, scorer, tile, groups, histogram[part])
         pending += count
         if pending >= max(_FLUSH_ROWS, histogram.size // 16):
@@ -352,23 +431,27 @@ def window_values(
     rows: Rows, scorer: Scorer, first: int, last: int, status: Any, output: Any
 ) -> None:
     """Sums of table entries of every window, output of shape (N, C, W)."""
-    tile = _tile(rows, scorer)
+    tile = new_tile(
+        rows,
+        scorer.spellings,
+        scorer.tables.dtype,
+        len(scorer.channels),
+        scorer.reach,
+    )
     channels = len(scorer.channels)
     step = tile.groups * ROWS
     for start in range(first, last, step):
         count = min(step, last - start)
-        groups, masked = _load(rows, scorer, tile, start, count)
-        status[start : start + count] = tile.status[:count]
+        groups, masked = load_tile(
+            rows, scorer.spellings, tile, start, count, scorer.entry.shape[1]
+        )
+        for row in range(count):
+            status[start + row] = tile.status[row]
         for part in range(len(scorer.tables)):
             _score(rows, scorer, tile, groups, part, masked, _YES)
             for row in range(count):
-                place = row // ROWS * rows.windows * ROWS + row % ROWS
-                for c in range(min(channels, output.shape[1] - part * channels)):
-                    for x in range(rows.windows):
-                        value = tile.scores[(place + x * ROWS) * channels + c]
-                        if tile.valid[place + x * ROWS] == 0:
-                            value = tile.scores.dtype.type(-np.inf)
-                        output[start + row, part * channels + c, x] = value
+                target = output[start + row, part * channels :]
+                _write_windows(rows, tile, channels, row, masked, target)
 
 
 @compiled
@@ -383,27 +466,30 @@ def window_gradient(
     upstream: Any,
 ) -> None:
     """Gradient with respect to the tables of `window_values`; see `row_gradient`."""
-    tile = _tile(rows, scorer)
+    tile = new_tile(
+        rows,
+        scorer.spellings,
+        scorer.tables.dtype,
+        len(scorer.channels),
+        scorer.reach,
+    )
     histogram = np.zeros_like(scorer.tables)
     channels = len(scorer.channels)
     step = tile.groups * ROWS
     pending = 0
     for start in range(first, last, step):
         count = min(step, last - start)
-        groups, _ = _load(rows, scorer, tile, start, count)
+        groups, masked = load_tile(
+            rows, scorer.spellings, tile, start, count, scorer.entry.shape[1]
+        )
         for part in range(len(scorer.tables)):
             tile.scores[:] = 0
             for row in range(count):
-                if status[start + row] != FINE:
-                    continue
-                place = row // ROWS * rows.windows * ROWS + row % ROWS
-                for c in range(min(channels, upstream.shape[1] - part * channels)):
-                    for x in range(rows.windows):
-                        if tile.valid[place + x * ROWS] != 0:
-                            value = upstream[start + row, part * channels + c, x]
-                            tile.scores[(place + x * ROWS) * channels + c] = value
+                if status[start + row] == FINE:
+                    weights = upstream[start + row, part * channels :]
+                    _read_windows(rows, tile, channels, row, masked, weights)
             if entry_gradient.size > 0:
-                _add_entry_gradient(rows, scorer, tile, count, entry_gradient[part])
+                _add_entry_gradient(rows, tile, groups, masked, entry_gradient[part])
             _count(rows, scorer, tile, groups, histogram[part])
         pending += count
         if pending >= max(_FLUSH_ROWS, histogram.size // 16):

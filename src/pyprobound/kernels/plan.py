@@ -118,6 +118,13 @@ class Plan:
     terms: Integers
     index: Integers
 
+    @property
+    def reach(self) -> int:
+        """Greatest distance from a window's start to a word that it reads."""
+        blocks = LANES // self.group
+        last = self.passes[:, 1] + (blocks - 1) * self.passes[:, 2]
+        return int(last.max())
+
     def pass_sizes(self) -> list[int]:
         """Length of the table of each pass."""
         bases = [*self.passes[:, 3].tolist(), self.values]

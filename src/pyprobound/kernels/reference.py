@@ -27,19 +27,22 @@ _HISTOGRAM_CHUNK = 1 << 22
 
 
 class _Lookup(torch.autograd.Function):
-    """Rows of a table by index, `table[index]`; linear in the table."""
+    """`scores[n, c, w] = table[c, index[n, w]]`; linear in the table."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(index)
-        ctx.rows = len(table)
-        return torch.nn.functional.embedding(index, table)
+        ctx.columns = table.shape[1]
+        rows, windows = index.shape
+        wide_table = table.expand(rows, *table.shape)
+        wide_index = index.unsqueeze(1).expand(rows, len(table), windows)
+        return wide_table.gather(2, wide_index)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
         values = gradients[0]
-        total = _Histogram.apply(values, index, ctx.rows)  # type: ignore[no-untyped-call]
+        total = _Histogram.apply(values, index, ctx.columns)  # type: ignore[no-untyped-call]
         return total, None
 
 
@@ -47,22 +50,15 @@ class _Histogram(torch.autograd.Function):
     """Sum of values by index, the transpose of `_Lookup`; linear in the values."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, index: Tensor, rows: int) -> Tensor:
+    def forward(ctx: Any, values: Tensor, index: Tensor, columns: int) -> Tensor:
         ctx.save_for_backward(index)
-        columns = values.shape[-1]
+        rows, channels, windows = values.shape
         wide = torch.float32 if values.device.type == "mps" else torch.float64
-        flat_values = values.reshape(-1, columns)
-        flat_index = index.reshape(-1)
-        total = torch.zeros(rows, columns, dtype=wide, device=values.device)
-        step = max(1, _HISTOGRAM_CHUNK // max(1, columns))
-        for start in range(0, len(flat_index), step):
-            total += torch.ops.aten.embedding_dense_backward(
-                flat_values[start : start + step].to(wide),
-                flat_index[start : start + step],
-                rows,
-                -1,
-                False,
-            )
+        total = torch.zeros(channels, columns, dtype=wide, device=values.device)
+        step = max(1, _HISTOGRAM_CHUNK // max(1, channels * windows))
+        for start in range(0, rows, step):
+            part = values[start : start + step].transpose(0, 1).flatten(1).to(wide)
+            total += _add_up(part, index[start : start + step].flatten(), columns)
         return total.to(values.dtype)
 
     @staticmethod
@@ -71,10 +67,21 @@ class _Histogram(torch.autograd.Function):
         return _lookup(gradients[0], index), None, None
 
 
+def _add_up(values: Tensor, index: Tensor, columns: int) -> Tensor:
+    """Sums (C, M) values by their index (M,) to (C, columns)."""
+    if values.device.type == "cpu":
+        return torch.stack([index.bincount(row, columns) for row in values])
+    # Reproducible, unlike sums by atomic additions.
+    total: Tensor = torch.ops.aten.embedding_dense_backward(
+        values.t(), index, columns, -1, False
+    )
+    return total.t()
+
+
 def _lookup(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of a table, differentiable with respect to the table."""
-    rows: Tensor = _Lookup.apply(table, index)  # type: ignore[no-untyped-call]
-    return rows
+    """Entries of a table (C, columns) by index (N, W), shape (N, C, W)."""
+    entries: Tensor = _Lookup.apply(table, index)  # type: ignore[no-untyped-call]
+    return entries
 
 
 def extend_letters(table: Tensor, axis: int) -> Tensor:
@@ -109,7 +116,8 @@ def _position_bias(codes: Tensor, letters: int, posbias: Tensor) -> Tensor:
     lengths = (codes != letters + MISSING).sum(1)
     if len(lengths) > 0:
         check_length_index(int(lengths.max()), len(posbias))
-    return _lookup(posbias.flatten(1), lengths).reshape(-1, *posbias.shape[1:])
+    table = posbias.flatten(1).t()
+    return _lookup(table, lengths.unsqueeze(1)).reshape(-1, *posbias.shape[1:])
 
 
 def window_scores(
@@ -126,21 +134,18 @@ def window_scores(
     channels, letters, size = monomer.shape
     windows = number_of_windows(codes.shape[1], size, dilation)
     extended = letters + SPECIAL_CODES
-    index = codes.to(torch.int32)
+    index = codes.long()
 
-    scores = monomer.new_zeros(len(codes), windows, channels)
-    table = extend_letters(monomer, 1).permute(2, 1, 0)
+    scores = monomer.new_zeros(len(codes), channels, windows)
+    table = extend_letters(monomer, 1)
     for i in range(size):
         start = i * dilation
-        scores = scores + _lookup(table[i], index[:, start : start + windows])
+        scores = scores + _lookup(table[:, :, i], index[:, start : start + windows])
     for distance, filters in pairs:
-        table = extend_letters(extend_letters(filters, 1), 2).permute(3, 1, 2, 0)
+        table = extend_letters(extend_letters(filters, 1), 2).flatten(1, 2)
         pair_index = index[:, :-distance] * extended + index[:, distance:]
         for i in range(size - distance):
-            scores = scores + _lookup(
-                table[i].flatten(0, 1), pair_index[:, i : i + windows]
-            )
-    scores = scores.transpose(1, 2)
+            scores = scores + _lookup(table[:, :, i], pair_index[:, i : i + windows])
     if bias is not None:
         scores = scores + bias.reshape(-1, 1)
     if posbias is not None:

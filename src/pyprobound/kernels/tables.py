@@ -168,6 +168,7 @@ def _scorer(plan: Plan, table: Doubles, entry: Doubles, kind: npt.DTypeLike) -> 
         entry=entry.astype(kind),
         channels=(0,) * plan.group,
         wide=(0,) * (plan.group * ROWS),
+        reach=plan.reach,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyprobound.kernels.arguments import LANES, MISSING, ROWS, ZERO
-from pyprobound.kernels.compiling import compiled
+from pyprobound.kernels.compiling import inner
 from pyprobound.kernels.vectors import interleave
 
 FINE, EMPTY, SPECIAL, UNDERFLOW, INVALID, TOO_LONG = range(6)
@@ -48,6 +48,7 @@ class Scorer(NamedTuple):
     entry: Any  # constants of windows, shape (channel groups, G, 1 or W, channels)
     channels: Any  # a tuple as long as the channels of a group
     wide: Any  # a tuple as long as the channels of a group in all interleaved rows
+    reach: int  # greatest distance from a window's start to a word that it reads
 
 
 class Tile(NamedTuple):
@@ -57,16 +58,18 @@ class Tile(NamedTuple):
     letters: Any  # (groups, L, ROWS)
     words: Any  # (spellings, [groups, L, ROWS])
     scores: Any  # (groups, W, ROWS, channels)
-    valid: Any  # (groups, W, ROWS)
+    valid: Any  # (groups, L, ROWS): whether windows have no missing position
+    flags: Any  # (groups, L, ROWS)
+    buffer: Any  # (groups, L, ROWS)
     status: Any  # (groups, ROWS)
     lengths: Any  # (groups, ROWS): index of the position bias
     totals: Any  # (groups, ROWS)
-    run: Any  # (L,)
+    window_totals: Any  # (W, ROWS, channels)
     constant: Any  # (LANES,): values of a starting window
     factors: Any  # (ROWS, channels)
 
 
-@compiled
+@inner
 def new_tile(rows: Rows, spellings: Any, kind: Any, channels: int, reach: int) -> Tile:
     """Empty buffers.
 
@@ -86,17 +89,19 @@ def new_tile(rows: Rows, spellings: Any, kind: Any, channels: int, reach: int) -
         np.zeros((positions + spelled) * ROWS, np.uint8),
         np.zeros((len(spellings), positions * ROWS), np.uint16),
         np.zeros(groups * per_group + reach * ROWS * channels, kind),
-        np.zeros(groups * rows.windows * ROWS, np.uint8),
+        np.zeros(groups * rows.length * ROWS, np.uint8),
+        np.zeros(groups * rows.length * ROWS, np.uint8),
+        np.zeros(groups * rows.length * ROWS, np.uint8),
         np.zeros(groups * ROWS, np.uint8),
         np.zeros(groups * ROWS, np.int64),
         np.zeros(groups * ROWS, kind),
-        np.zeros(rows.length, np.int32),
+        np.zeros(per_group, kind),
         np.zeros(LANES, kind),
         np.zeros(ROWS * channels, kind),
     )
 
 
-@compiled
+@inner
 def _copy_letters(rows: Rows, letters: Any, start: int, count: int) -> None:
     """Copies rows, interleaved; rows that do not exist read as the first letter."""
     length = rows.length
@@ -117,7 +122,7 @@ def _copy_letters(rows: Rows, letters: Any, start: int, count: int) -> None:
             letters[target + y * ROWS] = code
 
 
-@compiled
+@inner
 def _spell_specials(rows: Rows, letters: Any, values: int) -> bool:
     """Whether all codes can be spelled; if need be maps them to the alphabet's end."""
     missing = np.uint8(rows.letters + MISSING)
@@ -138,43 +143,82 @@ def _spell_specials(rows: Rows, letters: Any, values: int) -> bool:
     return True
 
 
-@compiled
-def _clean_row(rows: Rows, tile: Tile, group: int, lane: int) -> None:
-    """Replaces codes that cannot be spelled and marks the windows without them."""
-    state = EMPTY
-    known = 0
-    reach = (rows.size - 1) * rows.dilation
-    for y in range(rows.length):
-        place = (group * rows.length + y) * ROWS + lane
-        code = np.int64(tile.letters[place])
-        run = 0
-        if code != rows.letters + MISSING:
-            known += 1
-            run = 1 + (tile.run[y - rows.dilation] if y >= rows.dilation else 0)
-        tile.run[y] = run
-        if code >= rows.letters:
-            letter = np.int64(0)
-            if code > rows.letters + ZERO:
-                state = INVALID
-            elif code != rows.letters + MISSING:
-                if rows.extended:
-                    letter = code - 1
-                elif state != INVALID:
-                    state = SPECIAL
-            tile.letters[place] = letter
-        if y >= reach:
-            valid = run >= rows.size
-            tile.valid[(group * rows.windows + y - reach) * ROWS + lane] = valid
-            if valid and state == EMPTY:
-                state = FINE
-    if state in (SPECIAL, INVALID):
+@inner
+def _all_along(flags: Any, buffer: Any, values: int, count: int, distance: int) -> None:
+    """Replaces flags by whether they and the next `count - 1` at a distance are set."""
+    span = 1
+    while span < count:
+        more = min(span, count - span)
+        ahead = flags[more * distance :]
+        for i in range(values - more * distance):
+            buffer[i] = flags[i] & ahead[i]
+        for i in range(values - more * distance):
+            flags[i] = buffer[i]
+        span += more
+
+
+@inner
+def _mark_windows(rows: Rows, tile: Tile, values: int) -> None:
+    """Marks the windows without missing positions."""
+    missing = np.uint8(rows.letters + MISSING)
+    for i in range(values):
+        tile.valid[i] = tile.letters[i] != missing
+    _all_along(tile.valid, tile.buffer, values, rows.size, rows.dilation * ROWS)
+
+
+@inner
+def _find_status(rows: Rows, tile: Tile, values: int) -> None:
+    """Finds the status of all rows."""
+    missing = np.uint8(rows.letters + MISSING)
+    last = np.uint8(rows.letters + (ZERO if rows.extended else -1))
+    flags = tile.flags
+    for i in range(values):
+        flags[i] = tile.valid[i] ^ 1
+    _all_along(flags, tile.buffer, values, rows.windows, ROWS)
+    stride = rows.length * ROWS
+    for row in range(values // rows.length):
+        empty = flags[row // ROWS * stride + row % ROWS] != 0
+        tile.status[row] = EMPTY if empty else FINE
+    for i in range(values):
+        code = tile.letters[i]
+        flags[i] = np.uint8(code <= last) | np.uint8(code == missing)
+    _all_along(flags, tile.buffer, values, rows.length, ROWS)
+    for row in range(values // rows.length):
+        first = row // ROWS * stride + row % ROWS
+        if flags[first] != 0:
+            continue
+        tile.status[row] = SPECIAL
+        for y in range(rows.length):
+            if tile.letters[first + y * ROWS] > rows.letters + ZERO:
+                tile.status[row] = INVALID
         for x in range(rows.windows):
-            tile.valid[(group * rows.windows + x) * ROWS + lane] = 0
-    tile.status[group * ROWS + lane] = state
-    tile.lengths[group * ROWS + lane] = known
+            tile.valid[first + x * ROWS] = 0
 
 
-@compiled
+@inner
+def _count_letters(rows: Rows, tile: Tile, values: int) -> None:
+    """Counts the positions of all rows that are not missing."""
+    missing = np.uint8(rows.letters + MISSING)
+    for row in range(values // rows.length):
+        letters = tile.letters[row // ROWS * rows.length * ROWS + row % ROWS :]
+        known = 0
+        for y in range(rows.length):
+            known += letters[y * ROWS] != missing
+        tile.lengths[row] = known
+
+
+@inner
+def _replace_specials(rows: Rows, letters: Any, values: int) -> None:
+    """Maps codes to what words are spelled with; what cannot be spelled is masked."""
+    missing = np.uint8(rows.letters + MISSING)
+    last = np.uint8(rows.letters + (ZERO if rows.extended else -1))
+    for i in range(values):
+        code = letters[i]
+        code = np.uint8(0) if code == missing or code > last else code
+        letters[i] = code - np.uint8(code > missing)
+
+
+@inner
 def _spell(letters: Any, words: Any, symbols: int, values: int, spelling: Any) -> None:
     """Place in a table of the word that starts at every position."""
     # Slices, because indices that could be negative keep loops from being vectorised.
@@ -190,7 +234,7 @@ def _spell(letters: Any, words: Any, symbols: int, values: int, spelling: Any) -
             words[y] += source[y] * weight
 
 
-@compiled
+@inner
 def load_tile(
     rows: Rows, spellings: Any, tile: Tile, start: int, count: int, lengths: int
 ) -> tuple[int, bool]:
@@ -212,18 +256,19 @@ def load_tile(
     _copy_letters(rows, tile.letters, start, count)
     masked = not _spell_specials(rows, tile.letters, values)
     if masked:
-        for row in range(groups * ROWS):
-            _clean_row(rows, tile, row // ROWS, row % ROWS)
+        _mark_windows(rows, tile, values)
+        _find_status(rows, tile, values)
     else:
         tile.status[:] = FINE
-        tile.valid[:] = 1
-        tile.lengths[:] = rows.length
+    tile.lengths[:] = rows.length if lengths > 1 else 0
+    if masked and lengths > 1:
+        _count_letters(rows, tile, values)
     for row in range(groups * ROWS):
-        if lengths == 1:
-            tile.lengths[row] = 0
-        elif tile.lengths[row] >= lengths:
+        if tile.lengths[row] >= lengths:
             tile.lengths[row] = 0
             tile.status[row] = TOO_LONG
+    if masked:
+        _replace_specials(rows, tile.letters, values)
     symbols = rows.letters + (2 if rows.extended else 0)
     for i in range(len(spellings)):
         _spell(tile.letters, tile.words[i], symbols, values, spellings[i])
