@@ -382,6 +382,15 @@ def test_d29_an_old_checkpoint_that_ties_other_pairs_is_refused():
         psam(4, **options).save(io.BytesIO(), format="1.5")
 
 
+def test_a_palindrome_with_pairs_is_read_back():
+    options = {"symmetry": [1, 2, -2, -1], "pairwise_distance": 3}
+    motif = randomised(psam(4, **options))
+    other = psam(4, **options)
+    other.reload_from_state_dict(motif.state_dict(), strict=True)
+    for distance in range(4):
+        assert torch.equal(other.get_filter(distance), motif.get_filter(distance))
+
+
 def test_a_checkpoint_of_more_letters_is_refused():
     state = psam(2).state_dict()
     state = {k: v for k, v in state.items() if not k.startswith("betas.")}

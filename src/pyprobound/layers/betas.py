@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from .symmetry import ParameterClass
 
 _PREFIX = "betas."
+SCALAR_NAME = re.compile(r"betas\.\d+(-\d+){1,2}")
+"""The name of a value in a state of the layout 1.5."""
 
 
 class Betas(torch.nn.ParameterDict):

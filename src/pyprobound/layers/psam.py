@@ -12,7 +12,7 @@ from torch import Tensor
 from ..alphabets import Alphabet
 from ..base import BindingOptim, Call, Step
 from . import footprint, gauge
-from .betas import Betas
+from .betas import SCALAR_NAME, Betas
 from .layer import LayerSpec
 from .lengths import LengthMode
 from .seeding import write_seeds
@@ -517,7 +517,7 @@ class PSAM(LayerSpec):
         return self.betas.unpack(entries)
 
     def _is_scalar_state(self, entries: dict[str, Tensor]) -> bool:
-        return any(name.startswith("betas.") and "-" in name for name in entries)
+        return any(SCALAR_NAME.fullmatch(name) for name in entries)
 
     def _check_legacy_pairs(self, what: str) -> None:
         if (
