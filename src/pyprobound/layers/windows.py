@@ -44,7 +44,9 @@ def resized(
         The new values, without gradient.
     """
     padding = (*windows, 0, 0, *lengths)
-    return torch.nn.functional.pad(values.detach(), padding)
+    # One end may lose more than there was before the other end gained.
+    grown = torch.nn.functional.pad(values.detach(), [max(n, 0) for n in padding])
+    return torch.nn.functional.pad(grown, [min(n, 0) for n in padding])
 
 
 def bin_changes(windows: int, left: int, right: int, size: int) -> tuple[int, int]:
