@@ -1,0 +1,156 @@
+"""A small client for motif databases on the web."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .._version import __version__
+from ..checkpoint import write_atomically
+from ..errors import PyproboundError
+
+T = TypeVar("T")
+
+Opener = Callable[..., Any]
+"""Called as ``opener(request, timeout=seconds)``, as ``urllib.request.urlopen``."""
+
+_TEMPORARY_FAILURES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class MotifDownloadError(PyproboundError, ConnectionError):
+    """A motif could not be downloaded, or what came was no motif."""
+
+
+class WebClient:
+    """Fetches texts, politely: with a time limit, few retries, and a cache on disk.
+
+    Args:
+        timeout: The seconds to wait for an answer.
+        retries: How often to try again after a failure that may pass.
+        pause: The seconds before the first of these; each later pause is twice as
+            long.
+        cache_folder: Where answers are kept; by default below the folder for caches
+            of the operating system. They never expire: a motif under a versioned
+            name does not change.
+        max_bytes: The size above which an answer is refused.
+        opener: What opens a request, for proxies and the like.
+    """
+
+    def __init__(
+        self,
+        timeout: float = 5.0,
+        retries: int = 2,
+        pause: float = 0.5,
+        cache_folder: str | os.PathLike[str] | None = None,
+        max_bytes: int = 1 << 24,
+        opener: Opener | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.retries = retries
+        self.pause = pause
+        self.max_bytes = max_bytes
+        self._cache_folder = None if cache_folder is None else Path(cache_folder)
+        self._open: Opener = urllib.request.urlopen if opener is None else opener
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where answers are kept."""
+        if self._cache_folder is None:
+            import pooch
+
+            self._cache_folder = Path(pooch.os_cache("pyprobound")) / "motifs"
+        return self._cache_folder
+
+    def fetch(self, url: str, parse: Callable[[str], T]) -> T:
+        """Fetches and parses a text; only what can be parsed gets into the cache.
+
+        Args:
+            url: The address, with the scheme http or https.
+            parse: Turns the text into what is wanted; raises ``ValueError`` for a
+                text that is something else.
+
+        Raises:
+            MotifDownloadError: The address cannot be reached, answers with an error,
+                or with something else than expected.
+            ValueError: The address is not one of the web.
+        """
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"the address {url!r} must begin with http:// or https://")
+        path = self._cached_file(url)
+        try:
+            return parse(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            pass  # not there, or damaged: fetched again
+        text = self._download(url)
+        try:
+            result = parse(text)
+        except ValueError as error:
+            raise MotifDownloadError(
+                f"the answer from {url} is not what was asked for: {error}"
+            ) from error
+        self._keep(path, text)
+        return result
+
+    def _cached_file(self, url: str) -> Path:
+        readable = re.sub(r"[^A-Za-z0-9.]+", "-", url.partition("://")[2])[-60:]
+        digest = hashlib.sha256(url.encode()).hexdigest()[:16]
+        return self.cache_folder / f"{digest}-{readable.strip('-.')}"
+
+    def _keep(self, path: Path, text: str) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda p: _write(p, text))
+        except OSError:
+            pass  # a cache that cannot be written to is no reason to fail
+
+    def _download(self, url: str) -> str:
+        pause = self.pause
+        for attempt in range(self.retries + 1):
+            if attempt:
+                time.sleep(pause)
+                pause *= 2
+            try:
+                return self._request(url)
+            except MotifDownloadError:
+                raise
+            except urllib.error.HTTPError as error:
+                with error:
+                    failure = f"the server answered {error.code} {error.reason}"
+                if error.code not in _TEMPORARY_FAILURES:
+                    break
+            except (OSError, http.client.HTTPException) as error:
+                failure = str(getattr(error, "reason", error)) or type(error).__name__
+        raise MotifDownloadError(
+            f"could not download {url}: {failure}; check the name and the network"
+            " connection, or download the file by other means and pass its path"
+        )
+
+    def _request(self, url: str) -> str:
+        request = urllib.request.Request(  # noqa: S310 - fetch checks the scheme
+            url, headers={"User-Agent": f"pyprobound/{__version__}"}
+        )
+        with self._open(request, timeout=self.timeout) as response:
+            content: bytes = response.read(self.max_bytes + 1)
+        if len(content) > self.max_bytes:
+            raise MotifDownloadError(
+                f"the answer from {url} is larger than {self.max_bytes} bytes"
+            )
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise MotifDownloadError(
+                f"the answer from {url} is not text: {error}"
+            ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
