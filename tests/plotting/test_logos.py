@@ -252,3 +252,20 @@ def test_the_gauge_of_a_palindrome_with_pairs_can_be_fixed():
     block = values[:4, 4:8]
     np.testing.assert_allclose(block.mean(axis=0), 0, atol=1e-7)
     np.testing.assert_allclose(block.mean(axis=1), 0, atol=1e-7)
+
+
+def test_strong_pairs_are_marked_with_their_sign(ax):
+    image = pairwise_plotter(ax, motif(4, pairwise_distance=2), reverse=True)
+    values = image.get_array().filled(0)
+    limit = 0.25 * np.abs(values).max()
+    for sign, name in ((1, "positive pairs"), (-1, "negative pairs")):
+        (marks,) = [each for each in ax.collections if each.get_gid() == name]
+        marked = {tuple(map(int, place)) for place in marks.get_offsets()}
+        rows, columns = np.nonzero(sign * values >= limit)
+        assert marked == set(zip(columns.tolist(), rows.tolist(), strict=True))
+        assert marked
+
+
+def test_signs_are_left_out_where_they_would_be_too_small(ax):
+    pairwise_plotter(ax, motif(40, pairwise_distance=1))
+    assert not ax.collections

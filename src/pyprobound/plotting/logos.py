@@ -1,23 +1,33 @@
-r"""Figures of motifs: sequence logos and maps of pair features.
-
-Heights and colours are energies :math:`-\Delta\Delta G/RT`, so tighter binding is up.
-All figures are matplotlib ``Figure`` objects of their own: there is no global state, no
-window is opened, and ``figure.savefig("logo.svg")`` writes them.
-"""
+"""Sequence logos and maps of pair features."""
 
 from __future__ import annotations
 
 import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from .alphabets import Alphabet
-from .layers import PSAM
+from ..alphabets import Alphabet
+from ..layers import PSAM
+from .motifs import Features, alphabet_of, fixed_gauge, motif_features, pair_map
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LABEL_SIZE,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    TICK_SIZE,
+    VERMILLION,
+    FloatArray,
+    figure_of,
+    fitting_size,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from logomaker import Logo
@@ -25,46 +35,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-__all__ = ["logo", "logomaker_plotter", "pairwise_plotter"]
-
-FloatArray = npt.NDArray[np.float64]
-
 ENERGY_LABEL = r"$-\Delta\Delta G/RT$"
-_LABEL_SIZE = 12
-_TICK_SIZE = 10
 _LETTER_SIZE = 7
 # Above this many letters on a side of a pair map their labels would touch.
 _MAX_LETTER_LABELS = 64
+# Pairs at least this strong, as a share of the strongest, are marked with their sign,
+# in white where the colour below is dark, if the mark has at least this size in points.
+_MIN_MARKED_STRENGTH = 0.25
+_DARK_STRENGTH = 0.6
+_MIN_SIGN_SIZE = 2.5
 
-# The palette of Okabe and Ito (2008), whose colours stay apart for all common kinds of
-# colour blindness, in the hues that readers of logos expect.
-_GREEN, _BLUE, _ORANGE, _VERMILLION = "#009E73", "#0072B2", "#E69F00", "#D55E00"
-_PURPLE, _SKY, _BLACK, _GREY = "#CC79A7", "#56B4E9", "#000000", "#7F7F7F"
-_PALETTE = (_GREEN, _BLUE, _ORANGE, _VERMILLION, _PURPLE, _SKY, _BLACK, _GREY)
 _SCHEMES: dict[str, dict[str, str]] = {
-    "classic": {"A": _GREEN, "C": _BLUE, "G": _ORANGE, "TU": _VERMILLION},
+    "classic": {"A": GREEN, "C": BLUE, "G": ORANGE, "TU": VERMILLION},
     "weblogo_protein": {
-        "RHK": _BLUE,
-        "DE": _VERMILLION,
-        "QN": _PURPLE,
-        "GCSTY": _GREEN,
-        "ILMAFVPW": _BLACK,
+        "RHK": BLUE,
+        "DE": VERMILLION,
+        "QN": PURPLE,
+        "GCSTY": GREEN,
+        "ILMAFVPW": BLACK,
     },
 }
-
-
-class _Features(NamedTuple):
-    """The forward filter of a motif.
-
-    Attributes:
-        letters: Of shape (letters, positions).
-        pairs: By distance, of shape (letters, letters, positions - distance).
-        labels: The symmetry id of each position.
-    """
-
-    letters: FloatArray
-    pairs: dict[int, FloatArray]
-    labels: tuple[str, ...]
 
 
 def logomaker_plotter(
@@ -93,7 +83,7 @@ def logomaker_plotter(
         ValueError: The motif has several user channels or no alphabet, or its letters
             are longer than one character.
     """
-    return _draw_letters(ax, psam, _features(psam), reverse, mean_center, **kwargs)
+    return _draw_letters(ax, psam, motif_features(psam), reverse, mean_center, **kwargs)
 
 
 def pairwise_plotter(
@@ -104,7 +94,7 @@ def pairwise_plotter(
     Row and column ``n * i + a`` stand for letter ``a`` (of ``n``) at position ``i``, so
     the blocks are pairs of positions; pairs that are further apart than the
     ``pairwise_distance`` are grey. Blue weakens binding, red tightens it, and white is
-    0.
+    0; the stronger pairs are marked with their sign, + or -.
 
     Args:
         ax: Where to draw.
@@ -118,7 +108,7 @@ def pairwise_plotter(
     Raises:
         ValueError: The motif has several user channels, no alphabet or no pairs.
     """
-    return _draw_pairs(ax, psam, _features(psam), reverse, **kwargs)
+    return _draw_pairs(ax, psam, motif_features(psam), reverse, **kwargs)
 
 
 def logo(
@@ -150,17 +140,15 @@ def logo(
         ValueError: The motif has several user channels or no alphabet, or its letters
             are longer than one character.
     """
-    from matplotlib.figure import Figure
-
-    features = _features(psam)
+    features = motif_features(psam)
     if fix_gauge:
-        features = _fixed_gauge(features)
+        features = fixed_gauge(features)
     image_ax = None
     if ax is None:
         has_pairs = bool(features.pairs)
         # The map is square; the rest is room for titles, labels and the colour bar.
         height = logo_height + 0.8 + (width + 0.6 if has_pairs else 0)
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = new_figure(width, height)
         if has_pairs:
             ax, image_ax = figure.subplots(
                 2, height_ratios=(logo_height, width), squeeze=True
@@ -169,81 +157,22 @@ def logo(
             ax = figure.subplots()
     _draw_letters(ax, psam, features, reverse, mean_center)
     title = psam.name + (" (Reversed)" if reverse else "")
-    ax.set_title(title.strip(), fontsize=_LABEL_SIZE + 1)
+    ax.set_title(title.strip(), fontsize=LABEL_SIZE + 1)
     if image_ax is not None:
         ax.set_xlabel("")
         image = _draw_pairs(image_ax, psam, features, reverse)
         bar = image_ax.figure.colorbar(
             image, ax=image_ax, location="bottom", fraction=0.04, aspect=40
         )
-        bar.set_label(ENERGY_LABEL, fontsize=_LABEL_SIZE)
-        bar.ax.tick_params(labelsize=_TICK_SIZE)
-    result = ax.get_figure(root=True)
-    if result is None:
-        raise ValueError("The axes belong to no figure")
-    return result
-
-
-# --- values ----------------------------------------------------------------------
-
-
-def _features(psam: PSAM) -> _Features:
-    """The forward filter, without gradients."""
-    if psam.n_motifs != 1:
-        raise ValueError(
-            f"Only a motif with one user channel can be drawn, not {psam.n_motifs}:"
-            " draw each in a PSAM of its own"
-        )
-    _alphabet(psam)
-    with torch.no_grad():
-        filters = [
-            psam.forward_filter(distance)[0].double().cpu().numpy()
-            for distance in range(psam.pairwise_distance + 1)
-        ]
-    labels = tuple(map(str, psam.symmetry.tolist()))
-    return _Features(filters[0], dict(enumerate(filters[1:], 1)), labels)
-
-
-def _fixed_gauge(features: _Features) -> _Features:
-    """The same motif with all means of pairs moved to their letters.
-
-    Unlike ``PSAM.fix_gauge`` it acts on the filter, in which no positions are tied, so
-    there is a result for every symmetry.
-    """
-    letters = features.letters.copy()
-    pairs = {}
-    for distance, values in features.pairs.items():
-        values = values - (first := values.mean(axis=1, keepdims=True))
-        values = values - (second := values.mean(axis=0, keepdims=True))
-        size = values.shape[-1]
-        letters[:, :size] += first[:, 0]
-        letters[:, distance:] += second[0]
-        pairs[distance] = values
-    letters -= letters.mean(axis=0)
-    return features._replace(letters=letters, pairs=pairs)
-
-
-def _pair_map(features: _Features) -> FloatArray:
-    """The pairs as one symmetric matrix, not a number where there is no pair."""
-    n_letters, n_positions = features.letters.shape
-    # shape: (position, letter, position, letter); each letter axis belongs to the
-    # position before it.
-    result = np.full((n_positions, n_letters, n_positions, n_letters), np.nan)
-    for distance, values in features.pairs.items():
-        for start in range(values.shape[-1]):
-            result[start, :, start + distance, :] = values[:, :, start]
-            result[start + distance, :, start, :] = values[:, :, start].T
-    size = n_positions * n_letters
-    return result.reshape(size, size)
-
-
-# --- drawing ---------------------------------------------------------------------
+        bar.set_label(ENERGY_LABEL, fontsize=LABEL_SIZE)
+        bar.ax.tick_params(labelsize=TICK_SIZE)
+    return figure_of(ax)
 
 
 def _draw_letters(
     ax: Axes,
     psam: PSAM,
-    features: _Features,
+    features: Features,
     reverse: bool,
     mean_center: bool,
     **kwargs: Any,
@@ -251,7 +180,7 @@ def _draw_letters(
     import logomaker
     import pandas as pd
 
-    letters = _alphabet(psam).alphabet
+    letters = alphabet_of(psam).alphabet
     if any(len(letter) != 1 for letter in letters):
         raise ValueError(
             "A logo needs letters of one character each, but the alphabet has"
@@ -262,7 +191,7 @@ def _draw_letters(
         values = values - values.mean(axis=0)
     if reverse:
         values = values[::-1, ::-1]
-    colors = _colors(_alphabet(psam))
+    colors = _colors(alphabet_of(psam))
     defaults = {"color_scheme": colors, "flip_below": False, "show_spines": False}
     frame = pd.DataFrame(values.T, columns=list(letters))
     with warnings.catch_warnings():
@@ -277,21 +206,21 @@ def _draw_letters(
     ax.set_xlim(-0.5, len(frame) - 0.5)
     labels = _in_order(features.labels, reverse)
     ax.set_xticks(range(len(frame)), labels)
-    ax.tick_params(labelsize=_TICK_SIZE)
-    ax.tick_params(axis="x", length=0, labelsize=_fitting_size(ax, labels))
-    ax.set_xlabel("Position", fontsize=_LABEL_SIZE)
-    ax.set_ylabel(ENERGY_LABEL, fontsize=_LABEL_SIZE)
+    ax.tick_params(labelsize=TICK_SIZE)
+    ax.tick_params(axis="x", length=0, labelsize=fitting_size(ax, labels))
+    ax.set_xlabel("Position", fontsize=LABEL_SIZE)
+    ax.set_ylabel(ENERGY_LABEL, fontsize=LABEL_SIZE)
     return result
 
 
 def _draw_pairs(
-    ax: Axes, psam: PSAM, features: _Features, reverse: bool, **kwargs: Any
+    ax: Axes, psam: PSAM, features: Features, reverse: bool, **kwargs: Any
 ) -> AxesImage:
     import matplotlib as mpl
 
     if not features.pairs:
         raise ValueError("The motif has no pair features: its pairwise_distance is 0")
-    values = _pair_map(features)
+    values = pair_map(features)
     if reverse:
         values = values[::-1, ::-1]
     extreme = float(np.nanmax(np.abs(values))) or 1.0
@@ -303,10 +232,32 @@ def _draw_pairs(
         "interpolation": "nearest",
     }
     image = ax.imshow(np.ma.masked_invalid(values), **(defaults | kwargs))
-    letters = _alphabet(psam).alphabet
+    letters = alphabet_of(psam).alphabet
     labels = _in_order(features.labels, reverse)
     _label_pairs(ax, letters[::-1] if reverse else letters, labels)
+    _mark_signs(ax, image, values)
     return image
+
+
+def _mark_signs(ax: Axes, image: AxesImage, values: FloatArray) -> None:
+    """Writes the sign of each strong pair, so that it is not told by colour alone."""
+    inches = min(ax.get_window_extent().size) / figure_of(ax).dpi
+    size = min(_LETTER_SIZE, 0.5 * 72 * inches / len(values))
+    if size < _MIN_SIGN_SIZE:
+        return
+    strength = np.nan_to_num(values) / max(map(abs, image.get_clim()))
+    for sign, marker in ((1, "+"), (-1, "_")):
+        rows, columns = np.nonzero(sign * strength >= _MIN_MARKED_STRENGTH)
+        dark = np.abs(strength[rows, columns]) > _DARK_STRENGTH
+        ax.scatter(
+            columns,
+            rows,
+            s=size**2,
+            marker=marker,
+            c=np.where(dark, "white", "black"),
+            linewidths=0.8,
+            gid="positive pairs" if sign > 0 else "negative pairs",
+        )
 
 
 def _label_pairs(ax: Axes, letters: Sequence[str], labels: Sequence[str]) -> None:
@@ -318,7 +269,7 @@ def _label_pairs(ax: Axes, letters: Sequence[str], labels: Sequence[str]) -> Non
     for axis, pad in ((ax.xaxis, 12), (ax.yaxis, 14)):
         axis.set_ticks(centers, labels)
         axis.set_tick_params(
-            length=0, labelsize=_TICK_SIZE, pad=pad if show_letters else 3
+            length=0, labelsize=TICK_SIZE, pad=pad if show_letters else 3
         )
         if show_letters:
             # The middle letter of a position stands where its label does.
@@ -330,27 +281,12 @@ def _label_pairs(ax: Axes, letters: Sequence[str], labels: Sequence[str]) -> Non
     edges = [n_letters * i - 0.5 for i in range(1, n_positions)]
     for line, edge in itertools.product((ax.axhline, ax.axvline), edges):
         line(edge, color="white", linewidth=1)
-    ax.set_xlabel("Position", fontsize=_LABEL_SIZE)
-    ax.set_ylabel("Position", fontsize=_LABEL_SIZE)
-
-
-def _fitting_size(ax: Axes, labels: Sequence[str]) -> float:
-    """The size in points at which labels side by side do not touch."""
-    points = 72 * ax.get_window_extent().width / ax.figure.dpi / len(labels)
-    # A digit is 0.64 times as wide as the size of the font.
-    characters = max(map(len, labels)) + 0.5
-    return min(_TICK_SIZE, points / (0.64 * characters))
+    ax.set_xlabel("Position", fontsize=LABEL_SIZE)
+    ax.set_ylabel("Position", fontsize=LABEL_SIZE)
 
 
 def _in_order(labels: Sequence[str], reverse: bool) -> list[str]:
     return list(reversed(labels)) if reverse else list(labels)
-
-
-def _alphabet(psam: PSAM) -> Alphabet:
-    alphabet = psam.alphabet
-    if alphabet is None:
-        raise ValueError("Only a motif with an alphabet can be drawn, to name letters")
-    return alphabet
 
 
 def _colors(alphabet: Alphabet) -> str | dict[str, Any]:
@@ -361,9 +297,9 @@ def _colors(alphabet: Alphabet) -> str | dict[str, Any]:
     given: Mapping[str, Any] = scheme or {}
     known = {letter: color for key, color in given.items() for letter in key}
     spare = (
-        itertools.cycle(_PALETTE)
-        if not known and len(alphabet.alphabet) <= len(_PALETTE)
-        else itertools.repeat(_GREY)
+        itertools.cycle(PALETTE)
+        if not known and len(alphabet.alphabet) <= len(PALETTE)
+        else itertools.repeat(GREY)
     )
     return {
         letter: known[letter] if letter in known else next(spare)
