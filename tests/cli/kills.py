@@ -44,7 +44,7 @@ def run(seed: int, n_kills: int, folder: Path, arguments: list[str]) -> None:
     duration = time.monotonic() - began
     for _ in range(n_kills):
         pid = start([*arguments, "-o", str(folder), "--resume"])
-        time.sleep(generator.uniform(0, duration / 2))
+        time.sleep(generator.uniform(0, duration / 3))
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         print("killed" if os.WIFSIGNALED(status) else "done", flush=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 
 import pytest
 from click.testing import CliRunner
 
 from pyprobound import __version__
 from pyprobound.cli import main
+from pyprobound.cli.support import messages
 
 
 def test_help_imports_nothing_heavy():
@@ -75,6 +77,16 @@ def test_schema_stops_quietly_when_its_reader_leaves():
     )
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+@pytest.mark.filterwarnings("always")
+def test_warnings_of_python_are_messages(capsys):
+    with messages(0):
+        warnings.warn("careful", stacklevel=1)
+    assert capsys.readouterr().err == "Warning: careful\n"
+    with messages(-1):
+        warnings.warn("careful", stacklevel=1)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("command", ["fit", "schema"])

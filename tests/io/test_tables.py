@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pyprobound.alphabets import DNA, RNA, Alphabet, Codon, Protein
 from pyprobound.errors import InputError
-from pyprobound.io import tables
+from pyprobound.io import parquet
+from pyprobound.io import text as text_module
 from pyprobound.io.tables import drop_column, read_table
 
 PLAIN = "ACGT\t1\t0\nAAAA\t0\t3\nGGCC\t2\t2\n"
@@ -112,7 +113,7 @@ def test_file_that_is_no_parquet(tmp_path):
 def test_too_many_rows(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
     pl.DataFrame({"seq": ["A", "C", "G"], "n": [1, 2, 3]}).write_parquet(path)
-    monkeypatch.setattr(tables, "MAX_ROWS", 2)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 2)
     with pytest.raises(InputError, match="3 rows, more than 2"):
         read_table(path, DNA())
 
@@ -304,7 +305,7 @@ def test_bulk_and_line_by_line_agree(tmp_path_factory, data):
 
 
 def test_well_formed_text_is_never_parsed_line_by_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_parse_lines", None)
+    monkeypatch.setattr(text_module, "_parse_lines", None)
     text = "seq\tin\tout\n" + PLAIN * 10
     assert len(read_table(write(tmp_path, text), DNA()).dataframe) == 3
 

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import pytest
 import torch
-from pyprobound.loss import Loss
 
 import pyprobound as pp
 from optim.small_fits import table
+from pyprobound.loss import Loss
 from pyprobound.optim import records
 from pyprobound.optim.assembly import Assembly, BestState
 from pyprobound.optim.training import Trainer, loader_maker, optimizer_maker

@@ -162,7 +162,7 @@ _OPTIONS = {
     "--threads",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Processor threads; by default all processors.",
+    help="Processor threads; by default as many as torch takes.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit in OUTDIR.")
 @click.option("--force", is_flag=True, help="Replace another fit in OUTDIR.")
@@ -188,7 +188,8 @@ def fit(
 
     A bare table holds DNA. Its first count column is the input library; each further
     one is a round of selection from the one before it. The model has one mode of
-    non-specific binding and one mode for each motif.
+    non-specific binding and one mode for each motif, which training shifts to its
+    centre unless --symmetry is given.
 
     \b
     Examples:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -71,6 +72,12 @@ class _Handler(logging.Handler):
         click.echo(label + record.getMessage(), err=True)
 
 
+def _log_warning(message: Warning | str, *details: object, **options: object) -> None:
+    """Shows a warning without the line of code that gave it."""
+    del details, options
+    logging.getLogger("pyprobound").warning("%s", message)
+
+
 @contextmanager
 def messages(verbosity: int) -> Iterator[None]:
     """Shows messages of the library on the standard error.
@@ -87,7 +94,9 @@ def messages(verbosity: int) -> Iterator[None]:
     library.setLevel(_LEVELS[min(verbosity, DEBUG)])
     loud.setLevel(logging.DEBUG if verbosity >= TRACE else logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _log_warning
+            yield
     finally:
         library.removeHandler(handler)
         library.setLevel(before[0])

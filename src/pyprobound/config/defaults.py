@@ -72,7 +72,8 @@ def default_config(
 
     The first column is the input library, each further one a round of selection
     from the one before it, with activities of its own. There is one mode of
-    non-specific binding and one mode for each motif.
+    non-specific binding and one mode for each motif. Training centres a motif on
+    its information, unless it has a symmetry.
 
     Args:
         path: The count table.
@@ -137,6 +138,9 @@ def _psam(options: DefaultOptions) -> dict[str, Any]:
         "kernel_size": size,
         "pairwise_distance": options.pairwise_distance,
         "symmetry": None if symmetry is None else list(symmetry),
+        # Motifs that are off by a few positions are local optima: without being
+        # centred, most random starts end in one. A shift would break a symmetry.
+        "shift_footprint_heuristic": symmetry is None,
     }
 
 
