@@ -4,7 +4,7 @@
         [--pairs D] [--constant F] [--threads T] [--kernels NAME ...]
 
 Simulates rows of DNA and a matrix of random energies, and measures the compiled kernels
-and the plain PyTorch definition in the same run: `row_scores` and its gradient for a
+and the plain PyTorch definition in the same run: ``row_scores`` and its gradient for a
 random gradient of the scores. Prints one JSON object; times are the least of several
 repeats in milliseconds, because other work on the machine only ever adds to them.
 """

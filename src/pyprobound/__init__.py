@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Step,
         Transform,
     )
+    from .cooperativity import Cooperativity, Spacing
     from .experiment import Experiment
     from .loss import BaseLoss, Loss, MultiExperimentLoss, MultiRoundMSLELoss
     from .mode import Mode
@@ -53,6 +54,7 @@ _NAMES = {
         "Step",
         "Transform",
     ),
+    "cooperativity": ("Cooperativity", "Spacing"),
     "experiment": ("Experiment",),
     "loss": ("BaseLoss", "Loss", "MultiExperimentLoss", "MultiRoundMSLELoss"),
     "mode": ("Mode",),
@@ -83,6 +85,7 @@ __all__ = [
     "Call",
     "Component",
     "Contribution",
+    "Cooperativity",
     "CountBatch",
     "CountTable",
     "EvenSampler",
@@ -94,6 +97,7 @@ __all__ = [
     "MultiRoundMSLELoss",
     "MultitaskLoader",
     "Optimizer",
+    "Spacing",
     "Spec",
     "Step",
     "Table",

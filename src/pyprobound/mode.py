@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +15,37 @@ from .layers.layer import Layer, ModeKey
 from .layers.lengths import LengthChange, LengthManager, LengthMode, Lengths
 from .layers.psam import PSAM
 from .table import Table
+from .users import Users
+
+
+class ModeUser(Protocol):
+    """A cooperativity, as the modes in it see it."""
+
+    def follow_mode(
+        self,
+        mode: Mode,
+        change: LengthChange,
+        growth: tuple[int, int],
+        carry_out: bool,
+    ) -> None:
+        """Follows a change of the windows of a mode.
+
+        Args:
+            mode: The mode.
+            change: The change of its windows.
+            growth: How many positions its motif grows on its left and on its right.
+            carry_out: Whether to make the change, or only to check it.
+
+        Raises:
+            ValueError: The change is impossible.
+        """
+
+
+class _Plan(NamedTuple):
+    """What a change of length means: for some layers, and for the windows behind."""
+
+    layers: list[tuple[Layer, LengthChange, Lengths]]
+    windows: LengthChange
 
 
 class Mode(Binding, LengthManager):
@@ -54,6 +85,7 @@ class Mode(Binding, LengthManager):
             raise ValueError("A mode needs at least one layer")
         self.train_hill = train_hill
         self.log_hill = torch.nn.Parameter(torch.tensor(0.0), requires_grad=train_hill)
+        self._cooperativities: Users[ModeUser] = Users()
         self._register()
         self.check_length_consistency()
 
@@ -227,8 +259,8 @@ class Mode(Binding, LengthManager):
         """
         change = LengthChange(left_shift, right_shift, min_len_shift, max_len_shift)
         plan = self._plan(0, change, new_min_len, new_max_len)
-        for layer, layer_change, lengths in plan:
-            layer.resize(layer_change, lengths)
+        self._inform_users(plan, is_growth=False, carry_out=False)
+        self._carry_out(plan, is_growth=False)
 
     def follow_layer(self, layer: Layer, change: LengthChange, carry_out: bool) -> None:
         """Passes a change of the windows of a layer on to the layers behind it.
@@ -243,9 +275,11 @@ class Mode(Binding, LengthManager):
         """
         for index, member in enumerate(self._stack):
             if member is layer:
-                for follower, own_change, lengths in self._plan(index + 1, change):
-                    if carry_out:
-                        follower.resize(own_change, lengths)
+                plan = self._plan(index + 1, change)
+                if carry_out:
+                    self._carry_out(plan, is_growth=True)
+                else:
+                    self._inform_users(plan, is_growth=True, carry_out=False)
 
     def _plan(
         self,
@@ -253,18 +287,36 @@ class Mode(Binding, LengthManager):
         change: LengthChange,
         new_minimum: int | None = None,
         new_maximum: int | None = None,
-    ) -> list[tuple[Layer, LengthChange, Lengths]]:
+    ) -> _Plan:
         """What a change of the input of one layer means for it and those behind it."""
-        plan = []
+        layers = []
         for layer in self._stack[start:]:
             old = layer.input_lengths
             new = change.apply(old, new_minimum, new_maximum)
             layer.check_lengths(new)
-            plan.append((layer, change, new))
+            layers.append((layer, change, new))
             change = _output_change(layer, change, new)
             output = layer.out_lengths(new)
             new_minimum, new_maximum = output.minimum, output.maximum
-        return plan
+        return _Plan(layers, change)
+
+    def _carry_out(self, plan: _Plan, is_growth: bool) -> None:
+        for layer, change, lengths in plan.layers:
+            layer.resize(change, lengths)
+        self._inform_users(plan, is_growth, carry_out=True)
+
+    def _inform_users(self, plan: _Plan, is_growth: bool, carry_out: bool) -> None:
+        """Tells the cooperativities how the windows of the mode change.
+
+        Args:
+            plan: The change.
+            is_growth: Whether the motif changes, rather than the sequences.
+            carry_out: Whether to make the change, or only to check it.
+        """
+        windows = plan.windows
+        growth = (-windows.left, -windows.right) if is_growth else (0, 0)
+        for user in self._cooperativities:
+            user.follow_mode(self, windows, growth, carry_out)
 
     # --- scores ------------------------------------------------------------------
 

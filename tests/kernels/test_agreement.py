@@ -10,7 +10,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
 
 
 def assert_alike(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
-    """Compares relative to the greatest magnitude, `-inf` exactly."""
+    """Compares relative to the greatest magnitude, ``-inf`` exactly."""
     assert found.shape == expected.shape
     finite = torch.isfinite(expected)
     assert torch.equal(torch.isfinite(found), finite)
@@ -20,10 +20,8 @@ def assert_alike(found: torch.Tensor, expected: torch.Tensor, tolerance: float) 
         assert error <= tolerance * (1 + expected[finite].abs().max())
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@settings(deadline=None, max_examples=60)
-@given(model=models())
-def test_numba_agrees_with_the_definition(model: Arguments, dtype: torch.dtype) -> None:
+def assert_agreement(model: Arguments, dtype: torch.dtype) -> None:
+    """Compares scores and gradients of rows and windows."""
     tolerance = TOLERANCE[dtype]
     low = model.to(dtype)
     # What single precision does to the parameters is not the kernels' error.
@@ -39,6 +37,19 @@ def test_numba_agrees_with_the_definition(model: Arguments, dtype: torch.dtype) 
             strict=True,
         ):
             assert_alike(gradient, wanted, tolerance)
+
+
+@settings(deadline=None, max_examples=60)
+@given(model=models())
+def test_numba_agrees_with_the_definition(model: Arguments) -> None:
+    assert_agreement(model, torch.float64)
+
+
+# Few channels, because every group of channels is compiled for each precision.
+@settings(deadline=None, max_examples=40)
+@given(model=models(most_channels=2))
+def test_single_precision_agrees_with_the_definition(model: Arguments) -> None:
+    assert_agreement(model, torch.float32)
 
 
 def pinned(**changes: object) -> Arguments:
@@ -147,6 +158,20 @@ def test_infinite_parameters_exclude_windows_without_gradient(name: str) -> None
     assert all(torch.isfinite(gradient).all() for gradient in found)
     assert (found[0][:, 2, 1] == 0).all()
     assert (found[0][:, 1, 1] != 0).all()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_parameters_that_are_no_numbers_give_scores_that_are_none(
+    value: float, dtype: torch.dtype
+) -> None:
+    model = pinned().to(dtype)
+    with torch.no_grad():
+        model.monomer[0, 1, 2] = value
+    scores = model.rows("numba")
+    assert not torch.isfinite(scores).all()
+    (gradient,) = torch.autograd.grad(scores.sum(), [model.monomer])
+    assert not torch.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("name", ["numba", "reference"])

@@ -4,10 +4,12 @@ import logging
 import subprocess
 import sys
 
+import numba
 import pytest
 import torch
 
 from pyprobound import kernels
+from pyprobound.kernels.compiling import compiled
 
 CODES = torch.zeros(3, 6, dtype=torch.int8)
 MONOMER = torch.zeros(2, 4, 3)
@@ -50,6 +52,32 @@ def test_unsupported_arguments_fall_back_with_a_log_line(
         scores = kernels.row_scores(CODES, MONOMER.to(torch.bfloat16))
     assert scores.dtype == torch.bfloat16
     assert "reference" in caplog.text
+
+
+def test_few_letters_are_left_to_the_definition(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG, "pyprobound.kernels"), kernels.use("auto"):
+        kernels.row_scores(CODES, MONOMER)
+    assert "few letters" in caplog.text
+
+
+def test_code_that_cannot_be_kept_on_disk_is_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler = numba.njit
+
+    def without_disk(**options: object) -> object:
+        if options.pop("cache", False):
+            raise RuntimeError("no locator available")
+        return compiler(**options)
+
+    monkeypatch.setattr(numba, "njit", without_disk)
+
+    def double(value: float) -> float:
+        return 2 * value
+
+    assert compiled(double)(21.0) == 42.0
 
 
 def test_few_letters_do_not_load_the_compiler() -> None:

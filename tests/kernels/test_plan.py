@@ -56,6 +56,6 @@ def test_dna_motifs_of_two_strands_need_few_passes(
 
 
 def test_few_rows_get_small_tables() -> None:
-    motif = Motif(4, 24, channels=2, windows=10)
+    motif = Motif(20, 9, channels=1, windows=7)
     assert max(make_plan(motif, 256).pass_sizes()) <= 256 * LANES
     assert max(make_plan(motif).pass_sizes()) > 256 * LANES

@@ -205,7 +205,9 @@ class PSAMModeConfig(ConfigModel):
         default=False, description="Whether to train a Hill coefficient."
     )
     mirror: Literal["row", "1.5"] = Field(
-        default="1.5", description="Where a bias_mode of reverse mirrors short rows."
+        default="row",
+        description="Where a bias_mode of reverse mirrors short rows; 1.5 as PyProBound"
+        " 1.5 did.",
     )
 
 

@@ -3,16 +3,18 @@ r"""The hot loops: arrays in, arrays out.
 Two functions, each with several implementations behind one interface. The choice is
 made per call: compiled code (numba) for integer codes on the CPU, the plain PyTorch
 definition elsewhere and for inputs so small that compiling would not pay. It can be
-forced by the environment variable `PYPROBOUND_KERNELS` (`reference` or `numba`) or in
-code by `use`.
+forced by the environment variable ``PYPROBOUND_KERNELS`` (``reference`` or ``numba``)
+or in code by ``use``.
 
-Letters are coded `0..n-1`; code `n` is a missing position, `n + 1` the wildcard and
-`n + 2` the zero code.
+Letters are coded ``0..n-1``; code ``n`` is a missing position, ``n + 1`` the wildcard
+and ``n + 2`` the zero code.
 
-With motif positions $i$ spaced by the dilation $D$, the score of a window is
+With motif positions :math:`i` at places :math:`x + iD` (dilation :math:`D`) of a row
+:math:`s`, the score of the window that starts at :math:`x` is
 
-$$w_{c,x} = b_c + \omega_{g,c,x} + \sum_i M_{c, s_{x+iD}, i}
-    + \sum_d \sum_i P^{(d)}_{c, s_{x+i}, s_{x+i+d}, i}$$
+.. math::
+    w_{c,x} = b_c + \omega_{g,c,x} + \sum_i M_{c, s_{x+iD}, i}
+        + \sum_d \sum_i P^{(d)}_{c, s_{x+i}, s_{x+i+d}, i}
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from types import ModuleType, TracebackType
 
 from torch import Tensor
 
-from pyprobound.kernels import reference
-from pyprobound.kernels.arguments import Pair
+from . import reference
+from .arguments import Pair
 
 __all__ = ["Pair", "implementation", "row_scores", "use", "window_scores"]
 
@@ -45,7 +47,7 @@ def _checked(name: str, source: str) -> str:
 
 
 def implementation() -> str:
-    """Name of the implementation asked for: `auto`, `reference` or `numba`.
+    """Name of the implementation asked for: ``auto``, ``reference`` or ``numba``.
 
     Raises:
         ValueError: If the environment variable holds another word.
@@ -56,12 +58,12 @@ def implementation() -> str:
 
 
 class use:  # noqa: N801 - reads as a statement
-    """Chooses the implementation from now on, or within a `with` block.
+    """Chooses the implementation from now on, or within a ``with`` block.
 
     The choice holds for all threads.
 
     Args:
-        name: `reference`, `numba`, or `auto` for the choice by input.
+        name: ``reference``, ``numba``, or ``auto`` for the choice by input.
 
     Raises:
         ValueError: If the name is unknown.
@@ -94,7 +96,7 @@ def _implementation_for(
         _logger.debug("few letters: using the reference kernels")
         return reference
     # Imported here because the compiler takes a while to load.
-    from pyprobound.kernels import cpu
+    from . import cpu
 
     if cpu.supports(codes, monomer, pairs):
         return cpu
@@ -119,30 +121,30 @@ def window_scores(
     *,
     dilation: int = 1,
 ) -> Tensor:
-    r"""Scores of every window, $w_{c,x}$ of the module's formula.
+    r"""Scores of every window, the :math:`w_{c,x}` of the module's formula.
 
-    A window that touches a missing position scores exactly $-\infty$; a wildcard
+    A window that touches a missing position scores exactly :math:`-\infty`; a wildcard
     contributes the mean over the letters of its column (in a pair, over that axis);
     a zero code contributes 0 to every term it takes part in. Differentiable twice
     with respect to every floating point argument.
 
     Args:
-        codes: Integer codes, shape (N, L), values `0..n+2`.
+        codes: Integer codes, shape (N, L), values ``0..n+2``.
         monomer: Filters of single letters, shape (C, n, k), in units of RT.
-        pairs: Distances `d >= 1` with filters of letter pairs, each of shape
-            (C, n, n, k - d): letter at `i`, letter at `i + d`, position `i`.
+        pairs: Distances ``d >= 1`` with filters of letter pairs, each of shape
+            (C, n, n, k - d): letter at ``i``, letter at ``i + d``, position ``i``.
         bias: Constant of each channel, shape (C,) or (C, 1).
-        posbias: Constant of each window, shape (G, C or 1, W). With `G > 1` the
+        posbias: Constant of each window, shape (G, C or 1, W). With ``G > 1`` the
             first index is the number of positions of the row that are not missing.
         dilation: Spacing of the motif's positions; pairs require 1.
 
     Returns:
-        Scores of shape (N, C, W), `W = L - dilation * (k - 1)`.
+        Scores of shape (N, C, W), ``W = L - dilation * (k - 1)``.
 
     Raises:
         RuntimeError: If the motif is longer than the rows.
         ValueError: If shapes do not fit together.
-        IndexError: If a row has more letters than `posbias` has entries.
+        IndexError: If a row has more letters than ``posbias`` has entries.
     """
     module = _implementation_for(codes, monomer, pairs)
     scores: Tensor = module.window_scores(
@@ -161,20 +163,22 @@ def row_scores(
     *,
     dilation: int = 1,
 ) -> Tensor:
-    r"""Score of every row, $\log\sum_{c,x} \exp(h\, w_{c,x})$, $h = e^{\text{hill}}$.
+    r"""Score of every row, :math:`\log \sum_{c,x} \exp(h\, w_{c,x})`.
 
+    Here :math:`h` is the Hill coefficient and :math:`w_{c,x}` the score of a window.
     Nothing of shape (N, C, W) is stored by the compiled implementation. Rows whose
-    windows all score $-\infty$ score $-\infty$, and windows that score $-\infty$
-    contribute nothing to any gradient.
+    windows all score :math:`-\infty` do so too, and such windows contribute nothing
+    to any gradient. Differentiable twice with respect to every floating point
+    argument.
 
     Args:
-        codes: Integer codes, shape (N, L), values `0..n+2`.
+        codes: Integer codes, shape (N, L), values ``0..n+2``.
         monomer: Filters of single letters, shape (C, n, k), in units of RT.
-        pairs: Distances `d >= 1` with filters of letter pairs, each of shape
+        pairs: Distances ``d >= 1`` with filters of letter pairs, each of shape
             (C, n, n, k - d).
         bias: Constant of each channel, shape (C,) or (C, 1).
         posbias: Constant of each window, shape (G, C or 1, W).
-        log_hill: Logarithm of the Hill coefficient, one value; `None` means 0.
+        log_hill: Logarithm of the Hill coefficient, one value; ``None`` means 0.
         dilation: Spacing of the motif's positions; pairs require 1.
 
     Returns:
@@ -183,7 +187,7 @@ def row_scores(
     Raises:
         RuntimeError: If the motif is longer than the rows.
         ValueError: If shapes do not fit together.
-        IndexError: If a row has more letters than `posbias` has entries.
+        IndexError: If a row has more letters than ``posbias`` has entries.
     """
     module = _implementation_for(codes, monomer, pairs)
     scores: Tensor = module.row_scores(

@@ -8,14 +8,14 @@ from typing import TypeAlias
 from torch import Tensor
 
 Pair: TypeAlias = tuple[int, Tensor]
-"""A distance `d` and the filters of letter pairs `d` apart, (C, n, n, k - d)."""
+"""A distance ``d`` and the filters of letter pairs ``d`` apart, (C, n, n, k - d)."""
 
 MISSING = 0
-"""Offset from `n` of the code of a missing position: its windows score -inf."""
+"""Offset from ``n`` of the code of a missing position: its windows score -inf."""
 WILDCARD = 1
-"""Offset from `n` of the wildcard's code: the mean over the letters."""
+"""Offset from ``n`` of the wildcard's code: the mean over the letters."""
 ZERO = 2
-"""Offset from `n` of the zero code: contributes nothing."""
+"""Offset from ``n`` of the zero code: contributes nothing."""
 SPECIAL_CODES = 3
 
 LANES = 8

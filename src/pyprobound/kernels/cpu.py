@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyprobound.kernels import reference, stages
-from pyprobound.kernels.arguments import (
+from . import reference, stages
+from .arguments import (
     SPECIAL_CODES,
     Pair,
     check_arguments,
     invalid_code,
     number_of_windows,
 )
-from pyprobound.kernels.plan import MOST_ENTRIES
-from pyprobound.kernels.stages import Problem
-from pyprobound.kernels.tables import Doubles, Parameters
+from .plan import MOST_ENTRIES
+from .problem import Codes, Problem
+from .tables import Doubles, Parameters
 
 _CODES = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 
@@ -42,7 +42,7 @@ def _array(tensor: Tensor) -> Any:
     return tensor.detach().numpy()
 
 
-def _narrow(codes: Tensor, letters: int) -> stages.Codes:
+def _narrow(codes: Tensor, letters: int) -> Codes:
     """Codes as contiguous bytes."""
     if codes.dtype not in (torch.int8, torch.uint8) and codes.numel() > 0:
         least, greatest = (int(bound) for bound in codes.aminmax())
@@ -177,7 +177,7 @@ def window_scores(
     *,
     dilation: int = 1,
 ) -> Tensor:
-    """Scores of every window; see `pyprobound.kernels.window_scores`."""
+    """Scores of every window; see ``pyprobound.kernels.window_scores``."""
     check_arguments(codes, monomer, pairs, bias, posbias, dilation)
     return _apply(codes, monomer, pairs, bias, posbias, None, dilation, False)
 
@@ -192,7 +192,7 @@ def row_scores(
     *,
     dilation: int = 1,
 ) -> Tensor:
-    """Score of every row; see `pyprobound.kernels.row_scores`."""
+    """Score of every row; see ``pyprobound.kernels.row_scores``."""
     check_arguments(codes, monomer, pairs, bias, posbias, dilation)
     return _apply(codes, monomer, pairs, bias, posbias, log_hill, dilation, True)
 

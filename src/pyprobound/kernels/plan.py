@@ -1,10 +1,10 @@
 """How a motif is cut into blocks whose scores fit in tables.
 
 A *family* is a set of blocks of one shape: letters at the same places relative to the
-block's start, one block every `stride` positions. All blocks of a family read the same
-spelled words and share the entries of one table, side by side. Every feature of the
-motif (a letter at a position, or a pair of letters) belongs to one block that covers
-it; what a block covers beyond its features simply does not matter to its score.
+block's start, one block every ``stride`` positions. All blocks of a family read the
+same spelled words and share the entries of one table, side by side. Every feature of
+the motif (a letter at a position, or a pair of letters) belongs to one block that
+covers it; what a block covers beyond its features does not matter to its score.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pyprobound.kernels.arguments import LANES
+from .arguments import LANES
 
 Integers = npt.NDArray[np.int64]
 
@@ -59,7 +59,7 @@ class Motif:
 
 @dataclass(frozen=True)
 class Family:
-    """Blocks of one shape, starting at 0, `stride`, 2 `stride`, ... of the motif."""
+    """Blocks of one shape, one at every multiple of ``stride``."""
 
     places: tuple[int, ...]
     stride: int
@@ -70,7 +70,7 @@ class Family:
         return int(symbols ** len(self.places))
 
     def positions(self, block: int, size: int) -> list[int | None]:
-        """Motif position of each letter of a block, `None` beyond the motif."""
+        """Motif position of each letter of a block, ``None`` beyond the motif."""
         positions = [block * self.stride + place for place in self.places]
         return [i if i < size else None for i in positions]
 
@@ -79,8 +79,8 @@ class Family:
 class Term:
     """Features at one letter, or at two letters, of the words of one pass.
 
-    Words run through `before` x first letter x `between` x second letter x `after`;
-    for single letters, `seconds` is 1.
+    In the order of the table's words, the letters before the first change slowest and
+    the letters after the second fastest. For single letters, ``seconds`` is 1.
     """
 
     base: int
@@ -104,7 +104,7 @@ class Plan:
         passes: Spelling, first place, stride and table of each pass.
         values: Length of the tables of one group of channels.
         terms: Sizes of each term, shape (terms, 7): table, before, firsts, between,
-            seconds, after, and where its values start in `index`.
+            seconds, after, and where its values start in ``index``.
         index: Place of the parameter behind each value of each term, shape
             (parts, values of all terms); the place after the last parameter is 0.
     """
@@ -152,7 +152,7 @@ def _grouped(motif: Motif, most_entries: int) -> Iterator[list[Family]]:
         groups = -(-motif.size // width)
         families = []
         for apart in range(1, groups):
-            # The groups hold pairs at distances within `width` of their own.
+            # The groups hold pairs at distances within ``width`` of their own.
             near = range((apart - 1) * width + 1, (apart + 1) * width)
             if any(distance in near for distance in motif.distances):
                 left = tuple(range(width))
@@ -221,7 +221,7 @@ class _Builder:
         self.terms: list[Term] = []
 
     def add_pass(self, family: Family, first: int, base: int) -> None:
-        """Adds the terms of the blocks `first, first + 1, ...` of a family."""
+        """Adds the terms of the blocks ``first, first + 1, ...`` of a family."""
         side_by_side = LANES // self.group
         blocks = range(first, min(first + side_by_side, family.blocks))
         letters = len(family.places)

@@ -1,7 +1,7 @@
 """The definition of the kernels: plain PyTorch, any device, twice differentiable.
 
 The fast implementations are tested against this module. It knows arrays only; the
-meaning of the arguments is documented in `pyprobound.kernels`.
+meaning of the arguments is documented in ``pyprobound.kernels``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyprobound.kernels.arguments import (
+from .arguments import (
     MISSING,
     SPECIAL_CODES,
     Pair,
@@ -27,7 +27,7 @@ _HISTOGRAM_CHUNK = 1 << 22
 
 
 class _Lookup(torch.autograd.Function):
-    """`scores[n, c, w] = table[c, index[n, w]]`; linear in the table."""
+    """``scores[n, c, w] = table[c, index[n, w]]``; linear in the table."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, index: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class _Lookup(torch.autograd.Function):
 
 
 class _Histogram(torch.autograd.Function):
-    """Sum of values by index, the transpose of `_Lookup`; linear in the values."""
+    """Sum of values by index, the transpose of ``_Lookup``; linear in the values."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, index: Tensor, columns: int) -> Tensor:
@@ -88,11 +88,11 @@ def extend_letters(table: Tensor, axis: int) -> Tensor:
     """Appends the special codes to a letter axis.
 
     Args:
-        table: Scores with `n` letters on `axis`.
+        table: Scores with ``n`` letters on ``axis``.
         axis: The letter axis.
 
     Returns:
-        The table with `n + 3` entries on `axis`: the letters, then 0 for a missing
+        The table with ``n + 3`` entries on ``axis``: the letters, then 0 for a missing
         position (its windows are masked by the caller), the mean over the letters
         for the wildcard, and 0 for the zero code.
     """
@@ -129,7 +129,7 @@ def window_scores(
     *,
     dilation: int = 1,
 ) -> Tensor:
-    """Scores of every window; see `pyprobound.kernels.window_scores`."""
+    """Scores of every window; see ``pyprobound.kernels.window_scores``."""
     check_arguments(codes, monomer, pairs, bias, posbias, dilation)
     channels, letters, size = monomer.shape
     windows = number_of_windows(codes.shape[1], size, dilation)
@@ -165,7 +165,7 @@ def row_scores(
     *,
     dilation: int = 1,
 ) -> Tensor:
-    """Log-sum-exp over channels and windows; see `pyprobound.kernels.row_scores`."""
+    """Log-sum-exp over channels and windows; see ``pyprobound.kernels.row_scores``."""
     scores = window_scores(codes, monomer, pairs, bias, posbias, dilation=dilation)
     scores = scores.flatten(1)
     absent = scores == -math.inf

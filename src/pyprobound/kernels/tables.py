@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyprobound.kernels.arguments import LANES, ROWS
-from pyprobound.kernels.compiling import compiled
-from pyprobound.kernels.plan import MOST_ENTRIES, Motif, Plan, make_plan
-from pyprobound.kernels.tiles import Scorer
-from pyprobound.kernels.vectors import add, read, write
+from .arguments import LANES, ROWS
+from .compiling import compiled
+from .plan import MOST_ENTRIES, Motif, Plan, make_plan
+from .tiles import Scorer
+from .vectors import add, read, write
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -86,7 +86,7 @@ def _spread(values: Any, terms: Any, table: Any) -> None:
 
 @compiled
 def _gather(table: Any, terms: Any, values: Any) -> None:
-    """Adds all words to the values of the terms they have; reverse of `_spread`."""
+    """Adds all words to the values of the terms they have; reverse of ``_spread``."""
     for part in range(len(values)):
         source = table[part]
         target = values[part]
@@ -111,7 +111,7 @@ def extend(values: Doubles, axis: int) -> Doubles:
 
 
 def fold(gradient: Doubles, axis: int) -> Doubles:
-    """Gradient of `values` from that of `extend(values, axis)`."""
+    """Gradient of ``values`` from that of ``extend(values, axis)``."""
     letters = gradient.shape[axis] - 2
     direct, mean, _ = np.split(gradient, [letters, letters + 1], axis)
     folded: Doubles = direct + mean / letters
@@ -154,7 +154,7 @@ def _by_group(plan: Plan, constants: Doubles, padding: float) -> Doubles:
 
 
 def _from_groups(plan: Plan, gradient: Doubles) -> Doubles:
-    """Reverse of `_by_group`."""
+    """Reverse of ``_by_group``."""
     parts, lengths, windows, group = gradient.shape
     joined = gradient.transpose(1, 0, 3, 2).reshape(lengths, parts * group, windows)
     return joined[:, : plan.motif.channels]

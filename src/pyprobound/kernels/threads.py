@@ -25,7 +25,7 @@ class _Workers:
         self._size = 0
 
     def submit(self, work: Callable[[], None], count: int) -> list[Future[None]]:
-        """Starts the same work `count` times."""
+        """Starts the same work ``count`` times."""
         with self._lock:
             if self._pool is None or self._size < count:
                 if self._pool is not None:
@@ -39,7 +39,7 @@ _workers = _Workers()
 
 
 def run_all(task: Callable[[int], None], count: int) -> None:
-    """Calls `task(0)`, ..., `task(count - 1)`, on as many threads as torch uses.
+    """Calls ``task(0)``, ..., ``task(count - 1)``, on as many threads as torch uses.
 
     The calling thread takes part. Which thread runs which piece depends on timing, so
     pieces must write to places of their own.

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyprobound.kernels.arguments import LANES, MISSING, ROWS, ZERO
-from pyprobound.kernels.compiling import inner
-from pyprobound.kernels.vectors import interleave
+from .arguments import LANES, MISSING, ROWS, ZERO
+from .compiling import inner
+from .vectors import interleave
 
 FINE, EMPTY, SPECIAL, UNDERFLOW, INVALID, TOO_LONG = range(6)
-"""What became of a row. `SPECIAL` rows need the extended alphabet."""
+"""What became of a row. ``SPECIAL`` rows need the extended alphabet."""
 
 _TILE_VALUES = 8192
 _MOST_GROUPS = 64
@@ -64,7 +64,6 @@ class Tile(NamedTuple):
     status: Any  # (groups, ROWS)
     lengths: Any  # (groups, ROWS): index of the position bias
     totals: Any  # (groups, ROWS)
-    window_totals: Any  # (W, ROWS, channels)
     constant: Any  # (LANES,): values of a starting window
     factors: Any  # (ROWS, channels)
 
@@ -75,7 +74,7 @@ def new_tile(rows: Rows, spellings: Any, kind: Any, channels: int, reach: int) -
 
     Args:
         rows: The rows to be loaded.
-        spellings: The spellings of `Scorer`.
+        spellings: The spellings of ``Scorer``.
         kind: The type of scores.
         channels: Channels of a group.
         reach: Greatest distance from a window's start to a word that it reads.
@@ -95,7 +94,6 @@ def new_tile(rows: Rows, spellings: Any, kind: Any, channels: int, reach: int) -
         np.zeros(groups * ROWS, np.uint8),
         np.zeros(groups * ROWS, np.int64),
         np.zeros(groups * ROWS, kind),
-        np.zeros(per_group, kind),
         np.zeros(LANES, kind),
         np.zeros(ROWS * channels, kind),
     )
@@ -145,7 +143,7 @@ def _spell_specials(rows: Rows, letters: Any, values: int) -> bool:
 
 @inner
 def _all_along(flags: Any, buffer: Any, values: int, count: int, distance: int) -> None:
-    """Replaces flags by whether they and the next `count - 1` at a distance are set."""
+    """Replaces flags by whether ``count`` of them at a distance are all set."""
     span = 1
     while span < count:
         more = min(span, count - span)
@@ -242,7 +240,7 @@ def load_tile(
 
     Args:
         rows: All rows.
-        spellings: The spellings of `Scorer`.
+        spellings: The spellings of ``Scorer``.
         tile: The tile.
         start: First row.
         count: Number of rows.

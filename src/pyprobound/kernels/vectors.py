@@ -1,12 +1,12 @@
 """Short vectors inside compiled code: numba types and the operations on them.
 
 A compiler finds vectors in simple loops by itself, but not in the loops of
-`pyprobound.kernels.loops`, where the values of one vector belong to different blocks
+``pyprobound.kernels.walks``, where the values of one vector belong to different blocks
 of a motif and move on by one block at a time. So these loops spell their vectors out.
 The vectors are those of LLVM, which maps them to the registers of any processor.
 
-A *lane* is one value of a vector. A `Walkers` value is one vector of `LANES` lanes for
-each of `ROWS` rows that are handled together. Lengths that must be known when
+A *lane* is one value of a vector. A ``Walkers`` value is one vector of ``LANES`` lanes
+for each of ``ROWS`` rows that are handled together. Lengths that must be known when
 compiling are passed as the length of a tuple of integers: its type carries it.
 """
 
@@ -23,7 +23,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, models, register_model
 
-from pyprobound.kernels.arguments import LANES, ROWS
+from .arguments import LANES, ROWS
 
 Typed: TypeAlias = tuple[Any, Callable[..., Any]]
 """The types of an operation's result and arguments, and what writes its code."""
@@ -42,7 +42,7 @@ class Vector(types.Type):
 
 
 class Walkers(types.Type):
-    """The numba type of one vector of `LANES` values for each of `ROWS` rows."""
+    """The numba type of one vector of ``LANES`` values for each of ``ROWS`` rows."""
 
     def __init__(self, element: Any) -> None:
         self.element = element
@@ -137,7 +137,7 @@ def _operation(typed: Callable[..., Typed]) -> Callable[..., Any]:
     """Makes an operation of compiled code from a function of its arguments' types.
 
     The function returns the types of the result and the arguments, and a function that
-    writes the code; that one gets a `_Code` and the arguments' values.
+    writes the code; that one gets a ``_Code`` and the arguments' values.
     """
 
     def with_code(typing: Any, *arguments: Any) -> tuple[Any, Callable[..., Any]]:
@@ -159,7 +159,7 @@ def _operation(typed: Callable[..., Typed]) -> Callable[..., Any]:
 
 @_operation
 def read(array: Any, index: Any, lanes: Any) -> Typed:
-    """Vector of `len(lanes)` consecutive values of a flat array."""
+    """Vector of ``len(lanes)`` consecutive values of a flat array."""
     vector = Vector(array.dtype, len(lanes))
 
     def write_code(code: _Code, array: Any, index: Any, lanes: Any) -> Any:
@@ -201,7 +201,7 @@ def multiply(left: Any, right: Any) -> Typed:
 
 @_operation
 def walkers(array: Any) -> Typed:
-    """The first `LANES` values of a flat array, the same for each row."""
+    """The first ``LANES`` values of a flat array, the same for each row."""
     kind = Walkers(array.dtype)
 
     def write_code(code: _Code, array: Any) -> Any:
@@ -213,9 +213,9 @@ def walkers(array: Any) -> Typed:
 
 @_operation
 def enter(state: Any, array: Any, index: Any, channels: Any) -> Typed:
-    """Moves all lanes down by `len(channels)`; values of an array enter at the top.
+    """Moves all lanes down by ``len(channels)``; values of an array enter at the top.
 
-    Row `r` reads its values at `array[index + r * len(channels)]`.
+    Row ``r`` reads its values at ``array[index + r * len(channels)]``.
     """
     count = len(channels)
     widened = [min(lane, count - 1) for lane in range(LANES)]
@@ -236,7 +236,7 @@ def enter(state: Any, array: Any, index: Any, channels: Any) -> Typed:
 
 @_operation
 def enter_same(state: Any, entering: Any, channels: Any) -> Typed:
-    """Moves all lanes down by `len(channels)`; the first of `entering` enter."""
+    """Moves all lanes down by ``len(channels)``; the first of ``entering`` enter."""
     count = len(channels)
     moved = [lane + count for lane in range(LANES)]
 
@@ -249,7 +249,7 @@ def enter_same(state: Any, entering: Any, channels: Any) -> Typed:
 
 @_operation
 def leave(array: Any, index: Any, state: Any, channels: Any) -> Typed:
-    """Stores the lowest `len(channels)` lanes of each row, one row after the other."""
+    """Stores the lowest ``len(channels)`` lanes of each row, row after row."""
     count = len(channels)
 
     def write_code(
@@ -267,9 +267,9 @@ def leave(array: Any, index: Any, state: Any, channels: Any) -> Typed:
 def apply_words(
     table: Any, words: Any, base: Any, index: Any, state: Any, summed: Any
 ) -> Typed:
-    """Multiplies each row by its entry of a table, or adds it if `summed` has values.
+    """Multiplies each row by its entry of a table, or adds it if ``summed`` has values.
 
-    Row `r` uses the vector at `table[base + words[index + r]]`.
+    Row ``r`` uses the vector at ``table[base + words[index + r]]``.
     """
     added = len(summed) > 0
 
@@ -288,7 +288,7 @@ def apply_words(
 
 @_operation
 def count_words(table: Any, words: Any, base: Any, index: Any, state: Any) -> Typed:
-    """Adds each row to its entry of a table, the reverse of `apply_words`."""
+    """Adds each row to its entry of a table, the reverse of ``apply_words``."""
 
     def write_code(
         code: _Code, table: Any, words: Any, base: Any, index: Any, state: Any
@@ -306,9 +306,9 @@ def count_words(table: Any, words: Any, base: Any, index: Any, state: Any) -> Ty
 def interleave(
     source: Any, index: Any, distance: Any, target: Any, place: Any
 ) -> Typed:
-    """Writes eight letters of each of `ROWS` rows, letter by letter.
+    """Writes eight letters of each of ``ROWS`` rows, letter by letter.
 
-    `source[index + row * distance + i]` goes to `target[place + ROWS * i + row]`.
+    ``source[index + row * distance + i]`` goes to ``target[place + ROWS * i + row]``.
     """
     letters = 8
     order = [row * letters + i for i in range(letters) for row in range(ROWS)]
