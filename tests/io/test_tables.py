@@ -23,7 +23,7 @@ PLAIN = "ACGT\t1\t0\nAAAA\t0\t3\nGGCC\t2\t2\n"
 def write(tmp_path, text, name="table.tsv"):
     path = tmp_path / name
     data = text.encode()
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
     return path
 
 
