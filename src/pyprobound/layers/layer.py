@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -353,6 +353,42 @@ class Layer(Transform, LengthManager):
             The same object.
         """
         return binding_optim
+
+
+SpecT = TypeVar("SpecT", bound=LayerSpec)
+
+
+class SpecLayer(Layer, Generic[SpecT]):
+    """A layer that adds nothing but lengths to its spec.
+
+    Args:
+        layer_spec: The spec.
+        input_shape: The number of positions stored for each row.
+        min_input_length: The least number of positions that are not missing.
+        max_input_length: The greatest number of positions that are not missing.
+    """
+
+    layer_spec: SpecT
+
+    def __init__(
+        self,
+        layer_spec: SpecT,
+        input_shape: int,
+        min_input_length: int,
+        max_input_length: int,
+    ) -> None:
+        super().__init__(layer_spec, input_shape, min_input_length, max_input_length)
+
+    @classmethod
+    def from_spec(cls, spec: SpecT, prev: Table[Any] | Layer) -> Self:
+        """Creates the layer for the lengths of a table or of a layer.
+
+        Args:
+            spec: The spec.
+            prev: What the layer follows.
+        """
+        lengths = input_lengths_from(prev)
+        return cls(spec, lengths.shape, lengths.minimum, lengths.maximum)
 
 
 class ModePlace(Protocol):

@@ -7,8 +7,7 @@ from typing import Any, Literal
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
 
-from ..table import Table
-from .layer import EmptyLayerSpec, Layer, input_lengths_from
+from .layer import EmptyLayerSpec, SpecLayer
 from .lengths import LengthMode, Lengths
 
 
@@ -72,7 +71,7 @@ class MaxPool1dSpec(EmptyLayerSpec):
         return size * length if mode == "min" else size * (length + 1) - 1
 
 
-class MaxPool1d(Layer):
+class MaxPool1d(SpecLayer[MaxPool1dSpec]):
     r"""The best score of each block of :math:`q` neighbouring windows.
 
     .. math:: y_{c,j} = \max_{jq \le x < (j+1)q} w_{c,x}
@@ -83,28 +82,6 @@ class MaxPool1d(Layer):
         min_input_length: The least number of positions that are not missing.
         max_input_length: The greatest number of positions that are not missing.
     """
-
-    layer_spec: MaxPool1dSpec
-
-    def __init__(
-        self,
-        layer_spec: MaxPool1dSpec,
-        input_shape: int,
-        min_input_length: int,
-        max_input_length: int,
-    ) -> None:
-        super().__init__(layer_spec, input_shape, min_input_length, max_input_length)
-
-    @classmethod
-    def from_spec(cls, spec: MaxPool1dSpec, prev: Table[Any] | Layer) -> MaxPool1d:
-        """Creates the layer for the lengths of a table or of a layer.
-
-        Args:
-            spec: The spec.
-            prev: What the layer follows.
-        """
-        lengths = input_lengths_from(prev)
-        return cls(spec, lengths.shape, lengths.minimum, lengths.maximum)
 
     def check_lengths(self, lengths: Lengths) -> None:
         """Checks that an input of some lengths would be possible.

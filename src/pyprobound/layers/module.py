@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from ..alphabets import Alphabet
-from ..table import Table
-from .layer import Layer, LayerSpec, input_lengths_from
+from .layer import LayerSpec, SpecLayer
 from .lengths import LengthMode
 
 
@@ -62,7 +61,7 @@ class ModuleSpec(LayerSpec):
                     value.requires_grad_(True)
 
 
-class ModuleLayer(Layer):
+class ModuleLayer(SpecLayer[ModuleSpec]):
     """Scores sequences with a module.
 
     The module has no optimisation step of its own: sequential training trains it in
@@ -74,28 +73,6 @@ class ModuleLayer(Layer):
         min_input_length: The least number of positions that are not missing.
         max_input_length: The greatest number of positions that are not missing.
     """
-
-    layer_spec: ModuleSpec
-
-    def __init__(
-        self,
-        layer_spec: ModuleSpec,
-        input_shape: int,
-        min_input_length: int,
-        max_input_length: int,
-    ) -> None:
-        super().__init__(layer_spec, input_shape, min_input_length, max_input_length)
-
-    @classmethod
-    def from_spec(cls, spec: ModuleSpec, prev: Table[Any] | Layer) -> ModuleLayer:
-        """Creates the layer for the lengths of a table or of a layer.
-
-        Args:
-            spec: The spec.
-            prev: What the layer follows.
-        """
-        lengths = input_lengths_from(prev)
-        return cls(spec, lengths.shape, lengths.minimum, lengths.maximum)
 
     def max_embedding_size(self) -> int:
         """The most bytes that one embedded sequence takes, see ``Component``."""

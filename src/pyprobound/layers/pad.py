@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..alphabets import Alphabet
 from ..table import Table
-from .layer import EmptyLayerSpec, Layer, input_lengths_from
+from .layer import EmptyLayerSpec, Layer, SpecLayer
 from .lengths import LengthMode
 from .roll import Roll, RollSpec
 
@@ -58,7 +58,7 @@ class PadSpec(EmptyLayerSpec):
         return length - self.left - self.right
 
 
-class Pad(Layer):
+class Pad(SpecLayer[PadSpec]):
     """Adds wildcards at the ends of the stored positions, or removes positions.
 
     The right end is that of the stored positions: in a row shorter than others, what
@@ -71,28 +71,6 @@ class Pad(Layer):
         min_input_length: The least number of positions that are not missing.
         max_input_length: The greatest number of positions that are not missing.
     """
-
-    layer_spec: PadSpec
-
-    def __init__(
-        self,
-        layer_spec: PadSpec,
-        input_shape: int,
-        min_input_length: int,
-        max_input_length: int,
-    ) -> None:
-        super().__init__(layer_spec, input_shape, min_input_length, max_input_length)
-
-    @classmethod
-    def from_spec(cls, spec: PadSpec, prev: Table[Any] | Layer) -> Pad:
-        """Creates the layer for the lengths of a table or of a layer.
-
-        Args:
-            spec: The spec.
-            prev: What the layer follows.
-        """
-        lengths = input_lengths_from(prev)
-        return cls(spec, lengths.shape, lengths.minimum, lengths.maximum)
 
     def forward(self, seqs: Tensor) -> Tensor:
         """Adds or removes positions.

@@ -9,8 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
 
 from ..alphabets import Alphabet
-from ..table import Table
-from .layer import EmptyLayerSpec, Layer, input_lengths_from
+from .layer import EmptyLayerSpec, SpecLayer
 from .lengths import LengthMode
 
 Direction = Literal["left", "center", "right"]
@@ -97,7 +96,7 @@ class RollSpec(EmptyLayerSpec):
         )
 
 
-class Roll(Layer):
+class Roll(SpecLayer[RollSpec]):
     """Moves the letters of each row to one side, or to the middle.
 
     The missing positions at the end of a row move to its other end; those within a
@@ -110,28 +109,6 @@ class Roll(Layer):
         min_input_length: The least number of positions that are not missing.
         max_input_length: The greatest number of positions that are not missing.
     """
-
-    layer_spec: RollSpec
-
-    def __init__(
-        self,
-        layer_spec: RollSpec,
-        input_shape: int,
-        min_input_length: int,
-        max_input_length: int,
-    ) -> None:
-        super().__init__(layer_spec, input_shape, min_input_length, max_input_length)
-
-    @classmethod
-    def from_spec(cls, spec: RollSpec, prev: Table[Any] | Layer) -> Roll:
-        """Creates the layer for the lengths of a table or of a layer.
-
-        Args:
-            spec: The spec.
-            prev: What the layer follows.
-        """
-        lengths = input_lengths_from(prev)
-        return cls(spec, lengths.shape, lengths.minimum, lengths.maximum)
 
     def forward(self, seqs: Tensor) -> Tensor:
         """Moves rows.
