@@ -14,7 +14,7 @@ energies, and `Cooperativity` scores all pairs of windows with them.
 
 This script simulates the counts with a model whose energies it knows, fits them, and
 prints the distances with the best energies. It exits with 1 if these are not the true
-ones, or if the energies are off by more than 0.75 RT.
+ones, or if the energies are off by more than 0.5 RT.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MISMATCH = 2.0
 # The energy in RT of the distances that the factors prefer: the strands of A and B (0 is
 # forward), and from where A begins to where B begins.
 PREFERRED = {(0, 0, 7): 4.0, (0, 1, -6): 3.0}
-TOLERANCE = 0.75
+TOLERANCE = 0.5
 NAMES = ("forward", "reverse")
 
 

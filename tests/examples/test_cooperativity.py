@@ -23,7 +23,7 @@ def run(*options):
 
 @pytest.mark.slow
 def test_the_spacing_is_recovered():
-    process = run("--reads", "10000", "--seed", "1")
+    process = run()
     assert process.returncode == 0, process.stdout + process.stderr
     assert "The spacing is recovered." in process.stdout
     assert "B begins +7 letters from A" in process.stdout
