@@ -1,6 +1,7 @@
 """Tests of the fits of a model to independent measurements."""
 
 import copy
+import itertools
 import math
 
 import matplotlib as mpl
@@ -553,11 +554,64 @@ def test_labels_colors_and_axes_can_be_given(fit_of):
     colors = axes[1].collections[0].get_facecolors()
     np.testing.assert_allclose(colors[0], mpl.colors.to_rgba("red", 0.5))
     assert not axes[0].collections
-    for options in ({"labels": ["a"]}, {"colors": ["red"]}):
+    for options in ({"labels": ["a"]}, {"colors": ["red"]}, {"labels": "abc"}):
         with pytest.raises(ValueError, match="one for each point"):
             fit.plot(**options)
     with pytest.raises(ValueError, match="only 3 points"):
         fit.plot(kernel=4)
+
+
+def test_labels_cover_neither_each_other_nor_points_nor_the_frame(fit_of):
+    rnd = make_round()
+    seqs, _, share = truth(rnd, 24)
+    # Groups of points at the same place.
+    fit = fit_of(Fit, rnd, table_of([np.round(share, 2)], seqs=seqs))
+    names = [f"sequence number {i}" for i in range(24)]
+    ax = fit.plot(labels=names, xlog=False).axes[0]
+    ax.figure.draw_without_rendering()
+    shown = [text for text in ax.texts if text.get_text()]
+    assert [text.get_text() for text in shown] == names
+    boxes = [text.get_window_extent() for text in shown]
+    boxes.append(ax.get_legend().get_window_extent())
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.padded(-0.5).overlaps(other.padded(-0.5))
+    for box in boxes:
+        assert ax.bbox.padded(1).contains(box.x0, box.y0)
+        assert ax.bbox.padded(1).contains(box.x1, box.y1)
+    centers = ax.transData.transform(ax.collections[0].get_offsets())
+    assert not any(box.contains(*center) for box in boxes for center in centers)
+    # Texts that had to move away are joined to their points.
+    assert any(not text.get_text() for text in ax.texts)
+
+
+def test_crowded_labels_are_drawn_all_the_same(fit_of):
+    rnd = make_round()
+    seqs, _, share = truth(rnd, 40)
+    own = mpl.figure.Figure(figsize=(1.5, 1.5)).subplots()
+    fit = fit_of(Fit, rnd, table_of([share], seqs=seqs))
+    fit.plot(labels=["a long label"] * 40, ax=own)
+    assert len([text for text in own.texts if text.get_text()]) == 40
+
+
+def test_points_that_are_not_finite_are_left_out_of_the_line(fit_of):
+    rnd = make_round()
+    seqs, log_z, share = truth(rnd, 12)
+    least = log_z.min()
+    fit = fit_of(
+        Fit,
+        rnd,
+        table_of([2 * share], seqs=seqs),
+        prediction=lambda x: torch.where(x <= least, torch.inf, torch.sigmoid(x)),
+    )
+    figure = fit.plot(xlog=False, ylog=False)
+    rank, pearson, line = legend_of(figure)
+    assert rank != "$r_s$ = 1.000"
+    assert pearson == "$r$ = 1.000"
+    assert line.startswith("y = 2x ")
+    assert np.isfinite(figure.axes[0].get_xlim()).all()
+    nowhere = fit_of(Fit, rnd, fit.dataset, prediction=lambda x: x * torch.nan)
+    with pytest.raises(ValueError, match="No point has a finite prediction"):
+        nowhere.plot()
 
 
 def test_d61_errors_of_averaged_points_are_pooled(fit_of):
@@ -580,7 +634,7 @@ def test_equal_predictions_have_no_regression_line(fit_of):
     rnd = make_round()
     table = table_of([[0.3, 0.5]], seqs=["ACGTACGT", "ACGTACGT"])
     figure = fit_of(Fit, rnd, table).plot()
-    assert legend_of(figure) == ["$r_s$ = nan", "$r$ = nan"]
+    assert legend_of(figure) == ["$r_s$ = undefined", "$r$ = undefined"]
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.8, 1.5, 6])

@@ -1,10 +1,14 @@
 """Motifs from matrices and databases, without any network but this machine's own."""
 
+import contextlib
 import http.server
+import io
 import json
 import math
 import threading
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import ClassVar
@@ -56,7 +60,8 @@ def test_a_matrix_becomes_a_motif():
         (np.zeros((3, 4)), "first dimension .* the 4 letters"),
         (np.zeros(4), "first dimension"),
         (np.zeros((4, 0)), "first dimension"),
-        (np.full((4, 2), -np.inf), "not finite"),
+        (np.full((4, 2), -np.inf), "'A' at position 0 .* large negative number"),
+        (np.where(np.eye(4), np.nan, 0)[:, 1:], "'C' at position 0"),
     ],
 )
 def test_other_matrices_are_refused(matrix, message):
@@ -194,6 +199,9 @@ class Site(http.server.BaseHTTPRequestHandler):
         if isinstance(page, int):
             self.send_error(page)
             return
+        if callable(page):
+            page(self)
+            return
         content = page if isinstance(page, bytes) else page.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
@@ -300,6 +308,128 @@ def test_answers_have_a_limit_and_are_text(site, client):
     with pytest.raises(MotifDownloadError, match="is not text"):
         external.import_jaspar("binary", client=client)
     assert len(Site.requests) == 2
+
+
+def test_truncated_answers_are_fetched_again_and_not_kept(site, client):
+    name = "ONE_HUMAN.H11MO.0.A"
+
+    def half(request):
+        # The first position alone would be a motif, too.
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(PWM)))
+        request.end_headers()
+        request.wfile.write(PWM[: PWM.index("-1\t1")].encode())
+
+    Site.pages[f"/motif/{name}"] = f'<a href="/{name}.pwm">weights</a>'
+    Site.pages[f"/{name}.pwm"] = [half, PWM]
+    assert external.import_hocomoco(name, client=client).kernel_size == 2
+    Site.pages[f"/{name}.pwm"] = half
+    assert external.import_hocomoco(name, client=client).kernel_size == 2
+    Site.pages["/jaspar/X"] = half
+    with pytest.raises(MotifDownloadError, match="more expected"):
+        external.import_jaspar("X", client=client)
+
+
+def test_answers_without_a_length_are_read_to_their_end(site, client):
+    def page(request):
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(JASPAR.encode())
+
+    Site.pages["/jaspar/MA0001.1"] = page
+    assert external.import_jaspar("MA0001.1", client=client).kernel_size == 3
+
+
+def test_answers_that_never_end_are_given_up(site, client):
+    def page(request):
+        request.send_response(200)
+        request.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                request.wfile.write(b"x")
+                time.sleep(0.005)
+
+    Site.pages["/jaspar/X"] = page
+    client.longest, client.retries = 0.05, 1
+    with pytest.raises(MotifDownloadError, match=r"longer than 0\.05 s"):
+        external.import_jaspar("X", client=client)
+    assert len(Site.requests) == 2
+
+
+def test_pages_without_the_address_are_asked_for_again(site, client):
+    name = "ONE_HUMAN.H11MO.0.A"
+    Site.pages[f"/motif/{name}"] = [
+        "<html>back in an hour</html>",
+        f"<a href='/{name}.pwm'>weights</a>",
+    ]
+    Site.pages[f"/{name}.pwm"] = PWM
+    with pytest.raises(RuntimeError, match="names no weight matrix"):
+        external.import_hocomoco(name, client=client)
+    assert external.import_hocomoco(name, client=client).kernel_size == 2
+
+
+def test_answers_stay_encrypted(tmp_path):
+    class Redirected(io.BytesIO):
+        headers: ClassVar[dict] = {}
+
+        def geturl(self):
+            return "http://elsewhere.org/"
+
+    client = WebClient(
+        cache_folder=tmp_path, opener=lambda request, timeout: Redirected(b"text")
+    )
+    with pytest.raises(MotifDownloadError, match=r"leads to http:.* not encrypted"):
+        client.fetch("https://motifs.org/", str)
+    assert client.fetch("http://motifs.org/", str) == "text"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timeout": 0}, "timeout must be positive"),
+        ({"max_bytes": -1}, "max_bytes must be positive"),
+        ({"longest": float("nan")}, "longest must be positive"),
+        ({"retries": -1}, "0 or more, not -1"),
+        ({"pause": -1}, "0 or more"),
+    ],
+)
+def test_limits_must_make_sense(options, message):
+    with pytest.raises(ValueError, match=message):
+        WebClient(**options)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/../../b", "C:\\x", "é\n?#%00"])
+def test_names_cannot_leave_the_cache(site, client, name):
+    Site.pages["/jaspar/" + urllib.parse.quote(name, safe="")] = f">{name}\n{JASPAR}"
+    with contextlib.suppress(MotifDownloadError):
+        external.import_jaspar(name, client=client)
+    (request,) = Site.requests
+    assert request.count("/") == 2
+    client.fetch(f"{site}/jaspar/{urllib.parse.quote(name, safe='')}", str)
+    assert [file.parent for file in client.cache_folder.rglob("*")] == [
+        client.cache_folder
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"metadata": [1]},
+        {"modelSettings": 3},
+        {"modelSettings": {"bindingModes": 7}, "coefficients": {}},
+    ],
+)
+def test_odd_answers_of_motif_central_are_named(site, client, answer):
+    Site.pages["/odd"] = json.dumps(answer)
+    with pytest.raises(MotifDownloadError, match="model 7 is incomplete or malformed"):
+        external.import_motif_central(7, url=f"{site}/odd", client=client)
+
+
+def test_addresses_may_hold_other_braces(site, client):
+    Site.pages["/fits/7?fields={a}"] = json.dumps(scoring_model(size=2))
+    url = f"{site}/fits/{{}}?fields={{a}}"
+    assert external.import_motif_central(7, url=url, client=client).kernel_size == 2
 
 
 def test_nobody_may_be_there(tmp_path):

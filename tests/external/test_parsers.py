@@ -118,6 +118,30 @@ def test_other_files_are_refused(tmp_path, text, message):
         external.read_probound_lines(path)
 
 
+@pytest.mark.parametrize("metadata", [None, [], "text"])
+def test_models_without_metadata_are_read(tmp_path, metadata):
+    odd = make_fit() | {"metadata": metadata}
+    path = write_lines(tmp_path / "fit.json", odd, stage("b", 7))
+    assert external.get_fit_final(path)["metadata"]["fitName"] == "b"
+    assert external.get_fit_final(path, stage=0) == odd
+
+
+def test_any_line_end_of_unicode_may_be_in_a_text(tmp_path):
+    path = tmp_path / "fit.json"
+    line = json.dumps(stage("a\u2028b\x85c", 1), ensure_ascii=False)
+    path.write_text(f"\ufeff{line}\r\n{line}\n", encoding="utf-8", newline="")
+    names = [m["metadata"]["fitName"] for m in external.read_probound_lines(path)]
+    assert names == ["a\u2028b\x85c"] * 2
+
+
+def test_compressed_files_are_named(tmp_path):
+    path = tmp_path / "fit.json.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x00")
+    with pytest.raises(InputError, match=r"not text; .* unpack it first") as caught:
+        external.read_probound_lines(path)
+    assert caught.value.path == path
+
+
 # --- letters ---------------------------------------------------------------------
 
 
@@ -219,7 +243,8 @@ def test_d66_texts_are_replaced_in_sequences_only(old, new):
 def test_d66_unequal_replacements_are_refused():
     fit = make_fit()
     fit["modelSettings"]["countTable"][0]["transliterate"] = {"in": ["C"], "out": []}
-    with pytest.raises(InputError, match="1 texts to replace but 0"):
+    message = r"countTable\[0\].transliterate: .*1 texts to replace but 0"
+    with pytest.raises(InputError, match=message):
         external.parse_probound_tables(fit, [make_frame()])
 
 
@@ -275,6 +300,40 @@ def test_the_order_of_letters_may_be_missing():
     del fit["modelSettings"]["letterOrder"]
     values = external.parse_probound_psam(fit, 1).get_filter(0)[0]
     assert values.T.flatten().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("mode", [2, -3])
+def test_modes_that_are_not_there_are_named(mode):
+    with pytest.raises(IndexError, match=f"no mode {mode}: the fit has 2"):
+        external.parse_probound_psam(make_fit(), mode)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("coefficients",),
+        ("modelSettings", "bindingModes"),
+        ("modelSettings", "bindingModes", 1, "size"),
+        ("modelSettings", "enrichmentModel", 0, "modelType"),
+        ("coefficients", "countTable", 0, "h"),
+        ("coefficients", "bindingModes", 1, "activity"),
+        ("coefficients", "bindingModes", 1, "activity", 0, 1),
+        ("coefficients", "bindingModes", 1, "positionBias", 0),
+    ],
+)
+def test_missing_values_are_named_with_their_place(path):
+    fit = make_fit()
+    fit["modelSettings"]["bindingModes"][1]["positionBias"] = True
+    parent = fit
+    for step in path[:-1]:
+        parent = parent[step]
+    del parent[path[-1]]
+    with pytest.raises(InputError, match="does not have this value") as caught:
+        parse(fit)
+    written = path[0] + "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[1:]
+    )
+    assert caught.value.key == written
 
 
 def test_wrong_numbers_of_coefficients_are_refused():
@@ -353,7 +412,8 @@ def test_small_matrices_are_refused():
 def test_non_specific_modes_do_not_interact():
     fit = interacting_fit()
     fit["modelSettings"]["bindingModeInteractions"][0]["bindingModes"] = [0, 1]
-    with pytest.raises((InputError, RuntimeError)):
+    message = r"Interactions\[0\].bindingModes: .* mode 0 is non-specific"
+    with pytest.raises(InputError, match=message):
         parse(fit)
 
 

@@ -10,6 +10,7 @@ from pyprobound.aggregate import Aggregate, Contribution
 from pyprobound.alphabets import DNA
 from pyprobound.cooperativity import Cooperativity, Spacing
 from pyprobound.experiment import Experiment
+from pyprobound.fitting.figure import Points, draw_comparison
 from pyprobound.layers import PSAM, Conv1d, NonSpecific
 from pyprobound.mode import Mode
 from pyprobound.rounds import (
@@ -198,8 +199,29 @@ def enrichment_of_three_columns():
     return figure
 
 
+def comparison(rows, *, spread=1.0, errors=False, labels=False):
+    """Measurements against predictions, as a fit to them draws it."""
+    rng = np.random.default_rng(9)
+    predicted = np.exp(rng.normal(0, spread, rows))
+    observed = predicted * np.exp(rng.normal(0, 0.3, rows))
+    ends = np.stack([0.2 * observed, 0.3 * observed]) if errors else None
+    return draw_comparison(
+        Points(predicted, observed, ends),
+        title="MITOMI",
+        axis_labels=("Predicted affinity", "Observed affinity"),
+        kernel=1,
+        logarithmic=(True, True),
+        labels=[f"Mutated motif {i}" for i in range(rows)] if labels else None,
+        colors=None,
+        ax=None,
+    )
+
+
 # The name of a picture, and what draws it.
 FIGURES = {
+    "fit": lambda: comparison(30, errors=True),
+    "fit_labels": lambda: comparison(25, spread=0.5, labels=True),
+    "fit_many": lambda: comparison(2000),
     "logo": lambda: plotting.logo(motif("ACGTAC", name="Factor")),
     "logo_pairs": lambda: plotting.logo(pair_motif(), width=6, reverse=True),
     "posbias_line": lambda: plotting.posbias(biased_layer()),

@@ -45,6 +45,14 @@ def test_rows_are_sorted_averaged_and_given_a_pseudocount():
     assert single.observed[0] == (6 + 1) / (0 + 1)
 
 
+def test_predictions_of_zero_are_sorted_without_overflow():
+    predicted = np.array([[1, 1], [0, 1e12], [0, 0], [1e12, 0], [1, 2]], float)
+    observed = np.array([[1, 10], [1, 20], [1, 30], [1, 40], [1, 50]], float)
+    result = compare_enrichment(observed, predicted)
+    # From an infinite ratio to zero; nothing to nothing is no enrichment.
+    np.testing.assert_array_equal(result.observed * 2 - 1, [20, 50, 10, 30, 40])
+
+
 def test_statistics_are_the_usual_ones():
     result = compare_enrichment(*counts())
     observed, predicted = result.observed, result.predicted

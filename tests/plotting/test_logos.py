@@ -128,6 +128,20 @@ def test_letters_that_differ_in_case_have_their_own_colors(ax):
     assert len(set(colors.values())) == 6
 
 
+def test_bases_have_their_colors_among_modified_letters_too(ax):
+    plain = logomaker_plotter(ax, motif(2))
+    extended = logomaker_plotter(ax, motif(2, Alphabet("mACGTg")))
+    colors, others = (
+        {glyph.c: to_hex(glyph.color) for glyph in drawn.glyph_list}
+        for drawn in (plain, extended)
+    )
+    assert {letter: others[letter] for letter in "ACGT"} == colors
+    assert not {others["m"], others["g"]} & set(colors.values())
+    letters = "ACGTBDEFHIKL"
+    many = logomaker_plotter(ax, motif(2, Alphabet(letters)))
+    assert {to_hex(glyph.color) for glyph in many.glyph_list} == {"#7f7f7f"}
+
+
 def test_colors_of_the_alphabet_are_used(ax):
     scheme = {"x": "#123456"}
     drawn = logomaker_plotter(ax, motif(2, Alphabet("xy", color_scheme=scheme)))

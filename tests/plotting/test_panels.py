@@ -1,18 +1,28 @@
 """Tests of panels of lines and colours."""
 
+import itertools
+import os
+import subprocess
+import sys
+import types
+
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from plotting.scenes import frames
-from pyprobound.plotting import heatmap_plotter, line_plotter, plot_ticks
+from pyprobound.plotting import heatmap_plotter, line_plotter, plot_ticks, style
 from pyprobound.plotting.style import (
     colors,
     fold_norm,
     new_figure,
+    plain_number,
     set_log_limits,
+    set_log_ticks,
     shortened,
+    title_with,
 )
 
 
@@ -109,7 +119,7 @@ def test_factors_without_differences_have_a_scale():
 
 
 @pytest.mark.parametrize(
-    "values", [[1, 1], [1e-9, 1e9], [2, 3], [0, np.inf], [4000, 90000]]
+    "values", [[1, 1], [1e-9, 1e9], [2, 3], [0, np.inf], [4000, 90000], [3e-4, 9e-4]]
 )
 def test_log_axes_hold_all_values_and_have_a_few_ticks(values, ax):
     set_log_limits(ax, "x", np.array(values, dtype=float))
@@ -129,4 +139,120 @@ def test_log_axes_hold_all_values_and_have_a_few_ticks(values, ax):
 def test_many_series_and_long_names_fit():
     assert len({str(color) for color in colors(20)}) == 20
     assert shortened("a\n  b") == "a b"
-    assert len(shortened("x" * 90)) == 28
+    assert len(shortened("x" * 90)) == 44
+    assert shortened("x" * 90, 5) == "xxxx…"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (5e-4, r"$5\times10^{-4}$"),
+        (1e-4, "$10^{-4}$"),
+        (1.5e-7, r"$1.5\times10^{-7}$"),
+        (1e-3, "0.001"),
+        (0.25, "0.25"),
+        (9000, "9000"),
+        (12500, r"$1.25\times10^{4}$"),
+    ],
+)
+def test_numbers_of_log_axes_are_plain_or_powers(value, text):
+    assert plain_number(value) == text
+
+
+@pytest.mark.parametrize("low", np.geomspace(1, 9.9, 5))
+@pytest.mark.parametrize("fold", [1.05, 2.2, 2.3, 4.9, 9.9, 90])
+def test_log_axes_of_any_range_have_ticks_that_do_not_touch(low, fold):
+    axes = Figure(figsize=(4, 3)).subplots()
+    axes.set(xscale="log", xlim=(low, low * fold))
+    set_log_ticks(axes.xaxis, low, low * fold)
+    axes.figure.draw_without_rendering()
+    boxes = [
+        label.get_window_extent()
+        for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if low <= place <= low * fold
+    ]
+    assert len(boxes) >= 2
+    for left, right in itertools.pairwise(boxes):
+        assert left.x1 < right.x0
+
+
+def test_titles_name_what_models_only_number():
+    assert title_with("Experiment", "0", "5 bins") == "Experiment 0 (5 bins)"
+    assert title_with("Experiment", "CTCF", "5 bins") == "CTCF (5 bins)"
+    assert title_with("Experiment", "", "bins") == "Bins"
+
+
+# --- pyplot ----------------------------------------------------------------------
+
+
+class FakePyplot(types.ModuleType):
+    """As much of pyplot as new figures need."""
+
+    def __init__(self, *, failure=None, open_figures=()):
+        super().__init__("matplotlib.pyplot")
+        self.made, self.failure, self.open_figures = [], failure, list(open_figures)
+
+    def figure(self, **options):
+        if self.failure is not None:
+            raise self.failure
+        self.made.append(Figure(**options))
+        return self.made[-1]
+
+    def get_fignums(self):
+        return self.open_figures
+
+
+def use(monkeypatch, pyplot, *, is_ours=False):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", pyplot)
+    monkeypatch.setattr(mpl, "pyplot", pyplot, raising=False)
+    monkeypatch.setattr(style, "_pyplot_is_ours", is_ours)
+    return pyplot
+
+
+def test_scripts_with_pyplot_get_figures_that_it_knows(monkeypatch):
+    pyplot = use(monkeypatch, FakePyplot())
+    figure = new_figure(3, 2)
+    assert pyplot.made == [figure]
+    assert figure.get_size_inches().tolist() == [3, 2]
+
+
+def test_pyplot_is_left_alone_if_only_logomaker_imported_it(monkeypatch):
+    pyplot = use(monkeypatch, FakePyplot(), is_ours=True)
+    new_figure(3, 2)
+    assert pyplot.made == []
+    # Somebody else has come to use it.
+    pyplot.open_figures = [1]
+    new_figure(3, 2)
+    assert len(pyplot.made) == 1
+
+
+def test_notebooks_get_figures_that_pyplot_knows(monkeypatch):
+    pyplot = use(monkeypatch, FakePyplot(), is_ours=True)
+    shell = types.SimpleNamespace(get_ipython=lambda: object())
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    assert pyplot.made == [] != [new_figure(3, 2)] == pyplot.made
+
+
+def test_a_backend_without_its_display_is_no_reason_to_fail(monkeypatch):
+    use(monkeypatch, FakePyplot(failure=ImportError("cannot load backend 'TkAgg'")))
+    assert isinstance(new_figure(3, 2), Figure)
+
+
+@pytest.mark.parametrize("first", ["pyplot", "pyprobound"])
+def test_scripts_of_1_5_that_save_the_current_figure_find_it(tmp_path, first):
+    imports = ["import matplotlib.pyplot as plt", "from pyprobound import plotting"]
+    script = "\n".join(
+        [
+            *(imports if first == "pyplot" else reversed(imports)),
+            "from pyprobound.alphabets import DNA",
+            "from pyprobound.layers import PSAM",
+            "for _ in range(2):",
+            "    figure = plotting.logo(PSAM(3, DNA(), name='Factor'))",
+            "    assert plt.gcf() is figure",
+            f"    plt.savefig({str(tmp_path / 'logo.svg')!r})",
+            "    plt.close()",
+        ]
+    )
+    environment = os.environ | {"MPLBACKEND": "agg"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    assert "<svg" in (tmp_path / "logo.svg").read_text()

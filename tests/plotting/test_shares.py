@@ -83,3 +83,15 @@ def test_equal_aggregates_fill_the_panel():
     assert path.vertices[:, 0].max() == pytest.approx(right)
     with pytest.raises(ValueError, match="smaller kernel"):
         contribution(aggregate, data, kernel=31)
+
+
+def test_numbered_rounds_are_called_rounds(fitted):
+    rnd, data = fitted
+    kept, rnd.name = rnd.name, "1"
+    try:
+        figure = contribution(rnd, data, kernel=40)
+    finally:
+        rnd.name = kept
+    assert figure.get_suptitle() == "Round 1 (10 bins of 40 sequences)"
+    aggregate = contribution(rnd.aggregate, data, kernel=40)
+    assert aggregate.get_suptitle() == "10 bins of 40 sequences"

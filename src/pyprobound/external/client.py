@@ -23,6 +23,7 @@ T = TypeVar("T")
 Opener = Callable[..., Any]
 """Called as ``opener(request, timeout=seconds)``, as ``urllib.request.urlopen``."""
 
+_PIECE = 1 << 16
 _TEMPORARY_FAILURES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -31,10 +32,10 @@ class MotifDownloadError(PyproboundError, ConnectionError):
 
 
 class WebClient:
-    """Fetches texts, politely: with a time limit, few retries, and a cache on disk.
+    """Fetches texts, politely: with time limits, few retries, and a cache on disk.
 
     Args:
-        timeout: The seconds to wait for an answer.
+        timeout: The seconds to wait for an answer, and for each further piece of it.
         retries: How often to try again after a failure that may pass.
         pause: The seconds before the first of these; each later pause is twice as
             long.
@@ -43,6 +44,10 @@ class WebClient:
             name does not change.
         max_bytes: The size above which an answer is refused.
         opener: What opens a request, for proxies and the like.
+        longest: The seconds that a whole answer may take.
+
+    Raises:
+        ValueError: A limit is not positive, or ``retries`` or ``pause`` is negative.
     """
 
     def __init__(
@@ -53,7 +58,17 @@ class WebClient:
         cache_folder: str | os.PathLike[str] | None = None,
         max_bytes: int = 1 << 24,
         opener: Opener | None = None,
+        longest: float = 60.0,
     ) -> None:
+        limits = {"timeout": timeout, "max_bytes": max_bytes, "longest": longest}
+        for name, limit in limits.items():
+            if not limit > 0:
+                raise ValueError(f"{name} must be positive, not {limit}")
+        if retries < 0 or pause < 0:
+            raise ValueError(
+                f"retries and pause must be 0 or more, not {retries} and {pause}"
+            )
+        self.longest = longest
         self.timeout = timeout
         self.retries = retries
         self.pause = pause
@@ -120,7 +135,7 @@ class WebClient:
                 pause *= 2
             try:
                 return self._request(url)
-            except MotifDownloadError:
+            except MotifDownloadError:  # an OSError too, but trying again is useless
                 raise
             except urllib.error.HTTPError as error:
                 with error:
@@ -139,17 +154,44 @@ class WebClient:
             url, headers={"User-Agent": f"pyprobound/{__version__}"}
         )
         with self._open(request, timeout=self.timeout) as response:
-            content: bytes = response.read(self.max_bytes + 1)
-        if len(content) > self.max_bytes:
-            raise MotifDownloadError(
-                f"the answer from {url} is larger than {self.max_bytes} bytes"
-            )
+            if url.startswith("https:") and not response.geturl().startswith("https:"):
+                raise MotifDownloadError(
+                    f"{url} leads to {response.geturl()}, which is not encrypted"
+                )
+            content = self._content(response, url)
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise MotifDownloadError(
                 f"the answer from {url} is not text: {error}"
             ) from error
+
+    def _content(self, response: Any, url: str) -> bytes:
+        """Reads an answer piece by piece, as a slow one has no end.
+
+        Raises:
+            MotifDownloadError: It is too large.
+            OSError: It takes too long.
+            http.client.IncompleteRead: It ends too early.
+        """
+        declared = response.headers.get("Content-Length", "")
+        size = int(declared) if declared.isdecimal() else None
+        end = time.monotonic() + self.longest
+        content = bytearray()
+        while size is None or len(content) < size:
+            piece = response.read1(_PIECE)
+            if not piece:
+                break
+            content += piece
+            if len(content) > self.max_bytes:
+                raise MotifDownloadError(
+                    f"the answer from {url} is larger than {self.max_bytes} bytes"
+                )
+            if time.monotonic() > end:
+                raise TimeoutError(f"the answer takes longer than {self.longest:g} s")
+        if size is not None and len(content) < size:
+            raise http.client.IncompleteRead(bytes(content), size - len(content))
+        return bytes(content)
 
 
 def _write(path: Path, text: str) -> None:

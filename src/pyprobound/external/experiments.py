@@ -93,24 +93,19 @@ def parse_probound_aggregate(
     """
     line = ModelLine(fit_final)
     place = (table_idx, round_idx)
-    groups: list[tuple[Sequence[Binding], list[float], list[int]]] = [
+    groups: list[tuple[str, Sequence[Binding], int, list[int]]] = [
+        ("bindingModes", modes, line.n_modes, line.member_modes(*place)),
         (
-            modes,
-            [_activity(line.mode_values(i), place) for i in range(line.n_modes)],
-            line.member_modes(*place),
-        ),
-        (
+            "bindingModeInteractions",
             cooperativities,
-            [
-                _activity(line.interaction_values(i), place)
-                for i in range(len(line.interactions))
-            ],
+            len(line.interactions),
             line.member_interactions(*place),
         ),
     ]
     contributions, unused = [], []
-    for bindings, activities, members in groups:
-        for i, activity in enumerate(activities):
+    for kind, bindings, n_bindings, members in groups:
+        for i in range(n_bindings):
+            activity = line.log_activity(kind, i, *place)
             if i in members:
                 contributions.append(Contribution(bindings[i], log_activity=activity))
             else:
@@ -125,11 +120,6 @@ def parse_probound_aggregate(
         target_concentration=float(line.enrichment(table_idx).get("concentration", 1)),
         throwaway_activities=unused,
     )
-
-
-def _activity(values: Fit, place: tuple[int, int]) -> float:
-    table, column = place
-    return float(values["activity"][table][column])
 
 
 def parse_probound_rounds(
@@ -191,31 +181,28 @@ def _create_round(
     log_depth: float,
     place: tuple[int, int],
 ) -> Round:
-    table, column = place
-    settings = line.enrichment(table)
-    model_type = settings["modelType"]
+    table, _ = place
+    model_type = line.model_type(table)
     if model_type == "SELEX":
-        saturates = settings.get("bindingSaturation", False)
+        saturates = line.enrichment(table).get("bindingSaturation", False)
         kind: type[Round] = BoundRound if saturates else BoundUnsaturatedRound
         return kind(aggregate, reference, train_depth=False, log_depth=log_depth)
     if model_type == "RhoGamma":
-        values = line.enrichment_values(table)
         return RhoGammaRound(
             aggregate,
             reference,
             train_depth=False,
             log_depth=log_depth,
-            rho=values["rho"][column],
-            gamma=values["gamma"][column],
+            rho=line.round_value("rho", *place),
+            gamma=line.round_value("gamma", *place),
         )
     if model_type == "ExponentialKinetics":
-        values = line.enrichment_values(table)
         return ExponentialRound(
             aggregate,
             reference,
             train_depth=False,
             log_depth=log_depth,
-            delta=values["delta"][column],
+            delta=line.round_value("delta", *place),
         )
     raise RuntimeError(
         f"The modelType {model_type!r} of experiment {table} has no counterpart here;"

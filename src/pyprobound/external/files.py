@@ -29,7 +29,12 @@ def read_probound_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         InputError: The file holds anything else; the message names the line.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(
+            "this is not text; if the file is compressed, unpack it first", path=path
+        ) from None
     try:
         whole = json.loads(text)
     except json.JSONDecodeError:
@@ -52,7 +57,8 @@ def read_probound_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 def _read_lines(text: str, path: str | os.PathLike[str]) -> list[Any]:
     models = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Texts in JSON may hold other characters that `splitlines` takes for line ends.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -95,7 +101,7 @@ def get_fit_final(
         if not -len(lines) <= stage < len(lines):
             raise InputError(f"there is no stage {stage} of {len(lines)}", path=path)
         return lines[stage]
-    names = [str(line.get("metadata", {}).get("fitName")) for line in lines]
+    names = [str(metadata_of(line).get("fitName")) for line in lines]
     if stage not in names:
         raise InputError(
             f"there is no stage {stage!r}; the stages are: {', '.join(names)}",
@@ -105,5 +111,11 @@ def get_fit_final(
 
 
 def _negative_log_likelihood(line: Fit) -> float:
-    value = line.get("metadata", {}).get("logLikelihood")
+    value = metadata_of(line).get("logLikelihood")
     return float("inf") if value is None else float(value)
+
+
+def metadata_of(model: Fit) -> Fit:
+    """What a model says about itself; empty if it says nothing."""
+    metadata = model.get("metadata")
+    return metadata if isinstance(metadata, Mapping) else {}

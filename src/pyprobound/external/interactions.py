@@ -11,7 +11,7 @@ import torch
 
 from ..cooperativity import Cooperativity, Spacing
 from ..errors import InputError
-from ..layers import PSAM, Conv1d, Layer
+from ..layers import Conv1d, Layer
 from ..mode import Mode
 from .files import Fit
 from .lines import FloatArray, ModelLine
@@ -40,6 +40,7 @@ def parse_probound_interactions(
     result = []
     for place, settings in enumerate(line.interactions):
         first, second = line.partners(place)
+        _check_motifs(line, place)
         mode_a = _without_position_bias(modes[first])
         mode_b = mode_a if first == second else _without_position_bias(modes[second])
         max_spacing = int(settings.get("maxSpacing", -1))
@@ -53,10 +54,21 @@ def parse_probound_interactions(
             name=str(settings.get("componentName", "")),
         )
         pair = Cooperativity(spacing, mode_a, mode_b, train_posbias=True)
-        _exclude_nested(pair, max_overlap)
+        _exclude_nested(pair, max_overlap, (line.size(first), line.size(second)))
         _write_matrix(pair, line, place, table_idx)
         result.append(pair)
     return result
+
+
+def _check_motifs(line: ModelLine, interaction: int) -> None:
+    for mode in line.partners(interaction):
+        if line.size(mode) == 0:
+            raise InputError(
+                f"an interaction needs two modes with a motif, but mode {mode} is"
+                " non-specific",
+                key=f"modelSettings.bindingModeInteractions[{interaction}]"
+                ".bindingModes",
+            )
 
 
 def _without_position_bias(mode: Mode) -> Mode:
@@ -69,17 +81,18 @@ def _without_position_bias(mode: Mode) -> Mode:
 
 
 @torch.no_grad()
-def _exclude_nested(pair: Cooperativity, max_overlap: int) -> None:
+def _exclude_nested(
+    pair: Cooperativity, max_overlap: int, sizes: tuple[int, int]
+) -> None:
     """Excludes pairs in which one motif lies within the other, as ProBound does.
 
     ProBound counts the letters from the start of the later motif to the end of the
     earlier one, even beyond the end of the later one, so that the overlap of nested
     motifs exceeds the size of the smaller one.
     """
-    mode_a, mode_b = pair.mode_a, pair.mode_b
-    size_a, size_b = (_motif_size(mode) for mode in (mode_a, mode_b))
+    size_a, size_b = sizes
     spacing = pair.spacing.log_spacing
-    shift = left_crop(mode_b) - left_crop(mode_a)
+    shift = left_crop(pair.mode_b) - left_crop(pair.mode_a)
     largest = spacing.shape[1] // 2
     for column in range(spacing.shape[1]):
         offset = column - largest - shift
@@ -88,23 +101,13 @@ def _exclude_nested(pair: Cooperativity, max_overlap: int) -> None:
             spacing[:, column] = -math.inf
 
 
-def _motif_size(mode: Mode) -> int:
-    spec = mode.layers[-1].layer_spec
-    if not isinstance(spec, PSAM):
-        raise InputError("an interaction needs two modes with a motif")
-    return spec.kernel_size
-
-
 @torch.no_grad()
 def _write_matrix(
     pair: Cooperativity, line: ModelLine, interaction: int, table_idx: int
 ) -> None:
     """Copies the values of pairs of windows, diagonal by diagonal."""
     key = f"coefficients.bindingModeInteractions[{interaction}].positionMatrix"
-    stored = np.asarray(
-        line.interaction_values(interaction)["positionMatrix"][table_idx],
-        dtype=np.float64,
-    )
+    stored = np.asarray(line.position_matrix(interaction, table_idx), dtype=np.float64)
     shape = (pair.n_windows_a, pair.n_windows_b)
     if stored.ndim != 4 or any(
         n < m for n, m in zip(stored.shape[2:], shape, strict=True)

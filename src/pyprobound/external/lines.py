@@ -24,11 +24,27 @@ class ModelLine:
 
     Args:
         fit: The model, as read from JSON.
+
+    Raises:
+        InputError: A value that is asked for, here or later, is missing; the message
+            names its place.
     """
 
     def __init__(self, fit: Fit) -> None:
-        self.settings: Fit = fit["modelSettings"]
-        self.coefficients: Fit = fit.get("coefficients", {})
+        self._fit = fit
+        self.settings: Fit = self._value("modelSettings")
+
+    def _value(self, *path: str | int) -> Any:
+        """The value at a place of the model."""
+        value: Any = self._fit
+        for depth, step in enumerate(path, 1):
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                raise InputError(
+                    "the model does not have this value", key=_written(path[:depth])
+                ) from None
+        return value
 
     # --- letters -----------------------------------------------------------------
 
@@ -69,7 +85,7 @@ class ModelLine:
 
     @property
     def _modes(self) -> Sequence[Fit]:
-        modes: Sequence[Fit] = self.settings["bindingModes"]
+        modes: Sequence[Fit] = self._value("modelSettings", "bindingModes")
         return modes
 
     def mode_name(self, mode: int) -> str:
@@ -78,7 +94,7 @@ class ModelLine:
 
     def size(self, mode: int) -> int:
         """The number of positions of the motif of a mode; 0 if it is non-specific."""
-        return int(self._modes[mode]["size"])
+        return int(self._value("modelSettings", "bindingModes", mode, "size"))
 
     def flank_length(self, mode: int) -> int:
         """The number of letters of each flank that a mode scores."""
@@ -101,7 +117,7 @@ class ModelLine:
 
     def mode_values(self, mode: int) -> Fit:
         """The coefficients of a mode."""
-        values: Fit = self.coefficients["bindingModes"][mode]
+        values: Fit = self._value("coefficients", "bindingModes", mode)
         return values
 
     def monomers(self, mode: int) -> FloatArray:
@@ -124,6 +140,10 @@ class ModelLine:
             )
         return _shaped(stored[distance - 1], shape, f"{key}[{distance - 1}]")
 
+    def position_bias(self, mode: int, table: int) -> Any:
+        """The bias of windows in an experiment, as stored, by strand."""
+        return self._value("coefficients", "bindingModes", mode, "positionBias", table)
+
     def mode_is_active(self, mode: int) -> bool:
         """Whether the fit had included the mode at this stage."""
         return bool(self._modes[mode].get("includeComponent", True))
@@ -136,14 +156,15 @@ class ModelLine:
         found: Sequence[Fit] = self.settings.get("bindingModeInteractions", [])
         return found
 
-    def interaction_values(self, interaction: int) -> Fit:
-        """The coefficients of an interaction."""
-        values: Fit = self.coefficients["bindingModeInteractions"][interaction]
-        return values
+    def position_matrix(self, interaction: int, table: int) -> Any:
+        """The values of pairs of windows in an experiment, as stored."""
+        key = "bindingModeInteractions"
+        return self._value("coefficients", key, interaction, "positionMatrix", table)
 
     def partners(self, interaction: int) -> tuple[int, int]:
         """The two modes of an interaction."""
-        first, second = self.interactions[interaction]["bindingModes"]
+        key = "bindingModeInteractions"
+        first, second = self._value("modelSettings", key, interaction, "bindingModes")
         return int(first), int(second)
 
     def interaction_is_active(self, interaction: int) -> bool:
@@ -163,17 +184,35 @@ class ModelLine:
 
     def enrichment(self, table: int) -> Fit:
         """The settings of the selection in an experiment."""
-        settings: Fit = self.settings["enrichmentModel"][table]
+        settings: Fit = self._value("modelSettings", "enrichmentModel", table)
         return settings
 
-    def enrichment_values(self, table: int) -> Fit:
-        """The coefficients of the selection in an experiment."""
-        values: Fit = self.coefficients["enrichmentModel"][table]
-        return values
+    def model_type(self, table: int) -> str:
+        """The name of the selection in an experiment."""
+        return str(self._value("modelSettings", "enrichmentModel", table, "modelType"))
+
+    def round_value(self, name: str, table: int, column: int) -> float:
+        """A coefficient of the selection that a column has, such as ``rho``."""
+        return float(
+            self._value("coefficients", "enrichmentModel", table, name, column)
+        )
+
+    def log_activity(self, kind: str, index: int, table: int, column: int) -> float:
+        """The log activity of a mode or an interaction in a column of a table.
+
+        Args:
+            kind: ``bindingModes`` or ``bindingModeInteractions``.
+            index: The place of the mode or interaction.
+            table: The place of the table.
+            column: The column of the table.
+        """
+        return float(
+            self._value("coefficients", kind, index, "activity", table, column)
+        )
 
     def log_depths(self, table: int) -> list[float]:
         """The log of the depth of every column of a table."""
-        return [float(h) for h in self.coefficients["countTable"][table]["h"]]
+        return [float(h) for h in self._value("coefficients", "countTable", table, "h")]
 
     def modeled_columns(self, table: int, n_columns: int) -> list[int]:
         """The columns that take part in the likelihood, of a table of so many.
@@ -220,6 +259,13 @@ def _expanded(indices: Sequence[int], n: int) -> list[int]:
     """Indices, in which -1 alone stands for all."""
     numbers = [int(index) for index in indices]
     return list(range(n)) if numbers == [-1] else numbers
+
+
+def _written(path: Sequence[str | int]) -> str:
+    """A place in a model, such as ``coefficients.bindingModes[1].activity``."""
+    return "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step}" for step in path
+    ).removeprefix(".")
 
 
 def _shaped(values: Any, shape: tuple[int, ...], key: str) -> FloatArray:

@@ -43,7 +43,12 @@ def import_matrix(matrix: npt.ArrayLike, alphabet: Alphabet) -> PSAM:
             f" {alphabet!r} and the second the positions; its shape is {values.shape}"
         )
     if not np.isfinite(values).all():
-        raise ValueError("the matrix holds values that are not finite")
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(
+            f"the value of {alphabet.alphabet[row]!r} at position {column} (counted"
+            " from 0) is not finite; use a large negative number for a letter that"
+            " must not occur"
+        )
     psam = PSAM(values.shape[1], alphabet)
     write_monomers(psam, values.T)
     return psam
@@ -116,17 +121,12 @@ def import_hocomoco(
     if path is None:
         client = WebClient() if client is None else client
         page_url = HOCOMOCO_URL.format(urllib.parse.quote(model, safe=""))
-        page = client.fetch(page_url, _any_page)
-        url = _matrix_address(page, page_url, model)
+        # A page without the address, of maintenance say, does not get into the cache.
+        url = client.fetch(
+            page_url, lambda page: _matrix_address(page, page_url, model)
+        )
     weights = _read(model, path, client, url, _pwm_weights)
     return import_matrix(weights - weights.max(axis=0), DNA())
-
-
-def _any_page(text: str) -> str:
-    """Accepts a page; only an empty one is none."""
-    if not text.strip():
-        raise ValueError("the page is empty")
-    return text
 
 
 def _matrix_address(page: str, page_url: str, model: str) -> str:

@@ -278,10 +278,10 @@ def _unused_biases(
     """The biases of windows, and of pairs of windows, that an experiment leaves out."""
     for index, mode in enumerate(modes):
         if mode not in parts and line.has_position_bias(index):
-            yield line.mode_values(index)["positionBias"][table]
+            yield line.position_bias(index, table)
     for index, pair in enumerate(pairs):
         if pair not in parts:
-            yield line.interaction_values(index)["positionMatrix"][table]
+            yield line.position_matrix(index, table)
 
 
 def _untrained_biases(loss: ProBoundLoss) -> list[str]:

@@ -34,11 +34,14 @@ def parse_probound_psam(fit_final: Fit, mode_idx: int) -> PSAM:
         mode_idx: The mode, counted from 0; -1 is the last one.
 
     Raises:
+        IndexError: There is no such mode.
         InputError: The mode is non-specific, has another number of coefficients than
             its size demands, or scores a reverse strand that does not exist.
     """
     line = ModelLine(fit_final)
-    mode = range(line.n_modes)[mode_idx]
+    if not -line.n_modes <= mode_idx < line.n_modes:
+        raise IndexError(f"there is no mode {mode_idx}: the fit has {line.n_modes}")
+    mode = mode_idx % line.n_modes
     alphabet = parse_probound_alphabet(fit_final)
     size = line.size(mode)
     is_double = not line.is_single_stranded(mode)
@@ -149,7 +152,7 @@ def _write_position_bias(
     scorer: Conv1d, line: ModelLine, mode: int, table_idx: int
 ) -> None:
     """Copies a bias; ProBound counts windows along each strand, we along the first."""
-    strands = line.mode_values(mode)["positionBias"][table_idx]
+    strands = line.position_bias(mode, table_idx)
     for strand, target in enumerate(scorer.log_posbias[0]):
         values = torch.tensor([float(v) for v in strands[strand]], dtype=target.dtype)
         if len(values) != len(target):

@@ -12,7 +12,7 @@ from ..datasets import DATA_FOLDER_VARIABLE
 from ..errors import InputError
 from ..layers import PSAM
 from .client import WebClient
-from .files import read_probound_lines
+from .files import metadata_of, read_probound_lines
 from .modes import parse_probound_psam
 
 RELEASE_FILE = "motifcentral/MotifCentral.v1.0.0.json"
@@ -49,7 +49,9 @@ def import_motif_central(
     """
     if path is None and url is not None:
         client = WebClient() if client is None else client
-        return client.fetch(url.format(fit_id), lambda text: _from_text(text, fit_id))
+        return client.fetch(
+            url.replace("{}", str(fit_id)), lambda text: _from_text(text, fit_id)
+        )
     file = _local_release() if path is None else Path(path)
     models = _read_release(file, file.stat().st_mtime_ns)
     try:
@@ -89,7 +91,7 @@ def _from_text(text: str, fit_id: int) -> PSAM:
 
 def _parse(models: tuple[dict[str, Any], ...], fit_id: int) -> PSAM:
     """Creates the motif of one of several models; ValueError if it is not there."""
-    numbers = [model.get("metadata", {}).get("fit_id") for model in models]
+    numbers = [metadata_of(model).get("fit_id") for model in models]
     if fit_id in numbers:
         model = models[numbers.index(fit_id)]
     elif numbers == [None]:  # a model that does not say its number
@@ -100,5 +102,7 @@ def _parse(models: tuple[dict[str, Any], ...], fit_id: int) -> PSAM:
         )
     try:
         return parse_probound_psam(model, -1)
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"the model {fit_id} is incomplete ({error!r})") from None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"the model {fit_id} is incomplete or malformed ({error})"
+        ) from None

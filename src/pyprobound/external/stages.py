@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from .files import Fit
+from .files import Fit, metadata_of
 from .lines import ModelLine
 
 Families = Literal["none", "monomers", "all"]
@@ -22,7 +22,7 @@ def smoothed_families(fit: Fit) -> list[Families]:
         fit: A line of a fit; without the name of a stage everything takes part.
     """
     line = ModelLine(fit)
-    name = str(fit.get("metadata", {}).get("fitName", ""))
+    name = str(metadata_of(fit).get("fitName", ""))
     component, _, stage = name.partition("-")
     number = component.removeprefix("component")
     if stage == "0-h" or stage.endswith("-0-h"):

@@ -112,7 +112,7 @@ def parse_probound_tables(
             CountTable(
                 frame.iloc[:, columns],
                 alphabet,
-                transliterate=_replacements(settings),
+                transliterate=_replacements(settings, place),
                 left_flank=left,
                 right_flank=right,
                 left_flank_length=min(flank_length, len(left)),
@@ -122,7 +122,7 @@ def parse_probound_tables(
     return tables
 
 
-def _replacements(settings: Fit) -> dict[str, str]:
+def _replacements(settings: Fit, table: int) -> dict[str, str]:
     """The texts to replace in the sequences of a table."""
     transliterate: Any = settings.get("transliterate") or {}
     old, new = (_texts(transliterate.get(key, [])) for key in ("in", "out"))
@@ -130,7 +130,7 @@ def _replacements(settings: Fit) -> dict[str, str]:
         raise InputError(
             f"transliterate has {len(old)} texts to replace but {len(new)}"
             " replacements",
-            key="modelSettings.countTable",
+            key=f"modelSettings.countTable[{table}].transliterate",
         )
     return dict(zip(old, new, strict=True))
 

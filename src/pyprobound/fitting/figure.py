@@ -8,28 +8,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..plotting.statistics import correlation, decimals, rank_correlation
+from ..plotting.style import (
+    BLACK,
+    BLUE,
+    LABEL_SIZE,
+    SEQUENTIAL,
+    TICK_SIZE,
+    FloatArray,
+    figure_of,
+    label_axes,
+    new_figure,
+    panel_of,
+    set_log_ticks,
+)
 from ..utils import avg_pool1d
+from .labels import place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-FloatArray = npt.NDArray[np.float64]
-
-_LABEL_SIZE = 12
-_TICK_SIZE = 10
 _MARGIN = 0.05
 # With more points than this, single ones cannot be told apart.
 _MAX_POINTS = 500
 _GRID_SIZE = 50
-# With more decades than this on an axis, only powers of ten are labelled.
-_MANY_DECADES = 2.5
-_POINT_COLOR, _LINE_COLOR = "#0072B2", "#000000"
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,12 @@ class Points:
     @classmethod
     def of(
         cls,
-        predicted: Tensor | None,
-        observed: Tensor | None,
+        predicted: Tensor,
+        observed: Tensor,
         lower: Tensor | None = None,
         upper: Tensor | None = None,
     ) -> Self:
         """Takes predictions, observations and the ends of the error bars."""
-        if predicted is None or observed is None:
-            raise ValueError("There must be predictions and observations")
         x, y = predicted.double().numpy(), observed.double().numpy()
         if lower is None or upper is None:
             return cls(x, y)
@@ -109,27 +113,36 @@ def draw_comparison(
     ax: Axes | None,
 ) -> Figure:
     """Draws observations against predictions, see ``Fit.plot``."""
-    from matplotlib.figure import Figure
-
     n_points = len(points.predicted)
-    for kind, values in (("labels", labels), ("colors", colors)):
-        if values is not None and not isinstance(values, str):
-            _check_number(kind, len(values), n_points)
+    if not np.isfinite(points.predicted + points.observed).any():
+        raise ValueError(
+            "No point has a finite prediction and a finite observation; check"
+            " `prediction` and `observation`"
+        )
+    if labels is not None:
+        _check_number("labels", labels, n_points)
+    if colors is not None and not isinstance(colors, str):
+        _check_number("colors", colors, n_points)
     if ax is None:
-        ax = Figure(figsize=(5.2, 5), layout="constrained").subplots()
-    if min(points.predicted.min(), points.observed.min()) <= 0:
+        ax = new_figure(5.2, 5).subplots()
+    if not min(points.predicted.min(), points.observed.min()) > 0:
         logarithmic = (False, False)
     scales = _scales(logarithmic)
     limits = _limits(points, any(logarithmic))
     ax.set(xscale=scales[0], yscale=scales[1], xlim=limits, ylim=limits)
     ax.set_box_aspect(1)
-    is_map = n_points > _MAX_POINTS and points.errors is None
-    if is_map and labels is None and colors is None:
+    is_map = (
+        n_points > _MAX_POINTS
+        and points.errors is None
+        and labels is None
+        and colors is None
+    )
+    if is_map:
         _draw_density(
             ax, points, logarithmic, limits, "Bins" if kernel > 1 else "Probes"
         )
     else:
-        _draw_points(ax, points, labels, colors)
+        _draw_points(ax, points, colors)
     # Where correlated points are not; `best` does not see a map.
     _draw_statistics(
         ax, points, logarithmic, limits, "upper left" if is_map else "best"
@@ -137,45 +150,26 @@ def draw_comparison(
     what = (
         f"{n_points:,} bins of n={kernel:,}" if kernel > 1 else f"{n_points:,} probes"
     )
-    ax.set_title(f"{title} ({what})".strip(), fontsize=_LABEL_SIZE + 1)
-    ax.set_xlabel(axis_labels[0], fontsize=_LABEL_SIZE)
-    ax.set_ylabel(axis_labels[1], fontsize=_LABEL_SIZE)
-    ax.tick_params(labelsize=_TICK_SIZE)
+    label_axes(ax, *axis_labels, f"{title} ({what})".strip())
     for axis, is_log in zip((ax.xaxis, ax.yaxis), logarithmic, strict=True):
         if is_log:
-            _label_logarithmic(axis, limits)
-    result = ax.get_figure(root=True)
-    if result is None:
-        raise ValueError("The axes belong to no figure")
-    return result
-
-
-def _label_logarithmic(axis: Axis, limits: tuple[float, float]) -> None:
-    """Labels a logarithmic axis sparsely, so that no labels touch."""
-    from matplotlib import ticker
-
-    decades = math.log10(limits[1] / limits[0])
-    if decades > _MANY_DECADES:
-        axis.set_minor_formatter(ticker.NullFormatter())
-        return
-    # Over less than a decade, a logarithmic axis is nearly linear.
-    axis.set_major_locator(
-        ticker.MaxNLocator(4)
-        if decades < 1
-        else ticker.LogLocator(subs=(1.0, 2.0, 5.0))
-    )
-    axis.set_major_formatter(ticker.FormatStrFormatter("%.3g"))
-    axis.set_minor_formatter(ticker.NullFormatter())
+            set_log_ticks(axis, *limits)
+    if labels is not None:
+        place_labels(ax, points.predicted, points.observed, labels)
+    return figure_of(ax)
 
 
 def _scales(logarithmic: tuple[bool, bool]) -> list[Literal["linear", "log"]]:
     return ["log" if is_log else "linear" for is_log in logarithmic]
 
 
-def _check_number(kind: str, number: int, n_points: int) -> None:
-    if number != n_points:
+def _check_number(kind: str, values: Sequence[Any] | str, n_points: int) -> None:
+    if isinstance(values, str):
+        raise ValueError(f"{kind} must be a sequence, one for each point, not a text")
+    if len(values) != n_points:
         raise ValueError(
-            f"There are {number} {kind}, but {n_points} points; give one for each point"
+            f"There are {len(values)} {kind}, but {n_points} points; give one for each"
+            " point"
         )
 
 
@@ -216,22 +210,21 @@ def _draw_density(
         xscale=x_scale,
         yscale=y_scale,
         extent=(*x_ends, *y_ends),
-        cmap="viridis",
+        cmap=SEQUENTIAL,
     )
     ax.set(xlim=limits, ylim=limits)
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.046, pad=0.03)
-    bar.set_label(unit, fontsize=_LABEL_SIZE)
-    bar.ax.tick_params(labelsize=_TICK_SIZE)
+    bar = panel_of(ax).colorbar(image, ax=ax, fraction=0.046, pad=0.03)
+    bar.set_label(unit, fontsize=LABEL_SIZE)
+    bar.ax.tick_params(labelsize=TICK_SIZE)
 
 
 def _draw_points(
     ax: Axes,
     points: Points,
-    labels: Sequence[str] | None,
     colors: Sequence[Any] | str | None,
 ) -> None:
     x, y = points.predicted, points.observed
-    color = _POINT_COLOR if colors is None else colors
+    color = BLUE if colors is None else colors
     if points.errors is not None:
         ax.errorbar(
             x,
@@ -244,14 +237,6 @@ def _draw_points(
             zorder=1,
         )
     ax.scatter(x, y, s=24, alpha=0.5, c=color, linewidths=0, zorder=2)
-    for place, text in enumerate(labels or ()):
-        ax.annotate(
-            text,
-            (x[place], y[place]),
-            xytext=(3, 3),
-            textcoords="offset points",
-            fontsize=_TICK_SIZE - 2,
-        )
 
 
 def _draw_statistics(
@@ -263,21 +248,21 @@ def _draw_statistics(
 ) -> None:
     """Draws the regression line, and writes the correlations into the legend."""
     from matplotlib.lines import Line2D
-    from scipy.stats import rankdata
 
     x, y = points.predicted, points.observed
-    rank = _correlation(rankdata(x), rankdata(y))
     x_log, y_log = logarithmic
     shown_x = np.log10(x) if x_log else x
     shown_y = np.log10(y) if y_log else y
+    # Ranks may be infinite, what is drawn may not.
+    is_drawn = np.isfinite(shown_x) & np.isfinite(shown_y)
+    shown_x, shown_y = shown_x[is_drawn], shown_y[is_drawn]
+    statistics = {
+        "$r_s$": rank_correlation(x, y),
+        "$r$": correlation(shown_x, shown_y),
+    }
     handles = [
-        Line2D([], [], linestyle="none", label=f"$r_s$ = {rank:.3f}"),
-        Line2D(
-            [],
-            [],
-            linestyle="none",
-            label=f"$r$ = {_correlation(shown_x, shown_y):.3f}",
-        ),
+        Line2D([], [], linestyle="none", label=f"{name} = {decimals(value)}")
+        for name, value in statistics.items()
     ]
     if np.ptp(shown_x) > 0:
         slope, intercept = _regression(shown_x, shown_y)
@@ -289,7 +274,7 @@ def _draw_statistics(
         (line,) = ax.plot(
             10**places if x_log else places,
             10**heights if y_log else heights,
-            color=_LINE_COLOR,
+            color=BLACK,
             linestyle="--",
             linewidth=1,
             label=label,
@@ -297,7 +282,7 @@ def _draw_statistics(
         )
         handles.append(line)
     ax.set(xlim=limits, ylim=limits)
-    ax.legend(handles=handles, fontsize=_TICK_SIZE, loc=place, framealpha=0.85)
+    ax.legend(handles=handles, fontsize=TICK_SIZE, loc=place, framealpha=0.85)
 
 
 def _regression(x: FloatArray, y: FloatArray) -> tuple[float, float]:
@@ -305,10 +290,3 @@ def _regression(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     deviation = x - x.mean()
     slope = float((deviation * (y - y.mean())).sum() / np.square(deviation).sum())
     return slope, float(y.mean() - slope * x.mean())
-
-
-def _correlation(x: FloatArray, y: FloatArray) -> float:
-    """The correlation coefficient of Pearson; not a number if x or y is constant."""
-    x, y = x - x.mean(), y - y.mean()
-    norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    return float((x * y).sum()) / norm if norm > 0 else float("nan")

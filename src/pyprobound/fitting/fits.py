@@ -220,7 +220,9 @@ class _OffsetFit(BaseFit):
         The legend gives the rank correlation of Spearman (:math:`r_s`), that of
         Pearson (:math:`r`) and a regression line; the last two are of what is drawn,
         that is, of decadic logs on logarithmic axes. More than 500 points without
-        errors, labels and colours are drawn as a map of their density.
+        errors, labels and colours are drawn as a map of their density. Labels are
+        written where they cover neither each other nor the points, as far as there is
+        room.
 
         Args:
             xlabel: The label of the predictions.
@@ -243,12 +245,11 @@ class _OffsetFit(BaseFit):
                 colours as points.
         """
         observed, predicted, lower, upper = self.score(self.dataset)
-        points = Points.of(
-            *(
-                None if values is None else self._linear(values)
-                for values in (predicted, observed, lower, upper)
-            )
+        ends = (
+            None if values is None else self._linear(values)
+            for values in (lower, upper)
         )
+        points = Points.of(self._linear(predicted), self._linear(observed), *ends)
         return draw_comparison(
             points.averaged(kernel),
             title=self.name,

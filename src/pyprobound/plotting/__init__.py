@@ -1,8 +1,12 @@
 r"""Figures of motifs, biases, cooperativities and of the fit of a model to its data.
 
-All figures are matplotlib ``Figure`` objects of their own: there is no global state, no
-window is opened, and ``figure.savefig("logo.svg")`` writes them. Functions draw on a
-new figure unless they are given an ``ax`` or a ``figure``, and return the figure.
+Functions draw on a new figure unless they are given an ``ax`` or a ``figure``, and
+return the figure; ``figure.savefig("logo.svg")`` writes it, without a display.
+
+A new figure is an object of its own, which goes when nothing refers to it. Only in
+scripts that have imported ``matplotlib.pyplot``, and in IPython and notebooks, it is
+also the current figure of pyplot, so that ``pyplot.show()`` and ``pyplot.savefig()``
+find it, until ``pyplot.close(figure)``.
 """
 
 from .bias import posbias

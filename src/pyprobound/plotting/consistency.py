@@ -29,8 +29,10 @@ from .style import (
     bare_frame,
     label_axes,
     new_figure,
+    numbered,
     root_of,
     set_log_limits,
+    title_with,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +137,6 @@ def kd_consistency(
             ``Experiment.free_protein``), no protein is free, or the rows do not fill
             a bin.
     """
-    bound_round = experiment.observed_rounds[b_index]
     log_affinity = log_affinities(
         experiment, i_index, b_index, u_index, batch, max_split
     )
@@ -151,10 +152,9 @@ def kd_consistency(
         _draw_shares(ax, shares)
         label_axes(ax, "", name)
     label_axes(axes[1], r"Predicted $1 / K_D$", "Unbound share")
-    title = bins_text(len(shares.constant), kernel, "sequences")
-    name = experiment.name or bound_round.name
-    figure.suptitle(f"{name} ({title})", fontsize=TITLE_SIZE)
-    return root_of(figure)
+    return _titled(
+        figure, experiment, bins_text(len(shares.constant), kernel, "sequences")
+    )
 
 
 def log_affinities(
@@ -233,12 +233,11 @@ def keff_consistency(
         log_rate = evaluate(experiment, batch, current.log_aggregate, max_split)
         shares = shares_in_round(experiment, place, reference, counts, log_rate, kernel)
         _draw_shares(ax, shares)
-        label_axes(ax, "", f"Modified share, {current.name}")
+        label_axes(ax, "", f"Modified share, {numbered('round', current.name)}")
     label_axes(axes[-1], r"Predicted $k_\mathrm{eff}$", axes[-1].get_ylabel())
-    title = bins_text(len(shares.constant), kernel, "sequences")
-    text = f"{experiment.name} ({title})" if experiment.name else title
-    figure.suptitle(text, fontsize=TITLE_SIZE)
-    return root_of(figure)
+    return _titled(
+        figure, experiment, bins_text(len(shares.constant), kernel, "sequences")
+    )
 
 
 def exponential_columns(
@@ -316,3 +315,10 @@ def _draw_shares(ax: Axes, shares: Shares) -> None:
     ax.margins(y=0.1)
     bare_frame(ax)
     ax.legend(fontsize=TICK_SIZE, frameon=False)
+
+
+def _titled(figure: FigureBase, experiment: Experiment, points: str) -> Figure:
+    """Writes the title, and returns the figure that this one is or belongs to."""
+    title = title_with("Experiment", experiment.name, points)
+    figure.suptitle(title, fontsize=TITLE_SIZE)
+    return root_of(figure)

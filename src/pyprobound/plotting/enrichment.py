@@ -22,6 +22,7 @@ from .scoring import (
     predicted_counts,
     pseudocount,
 )
+from .statistics import correlation, decimals, rank_correlation
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -35,6 +36,7 @@ from .style import (
     new_figure,
     panel_of,
     set_log_limits,
+    title_with,
 )
 
 if TYPE_CHECKING:
@@ -66,14 +68,12 @@ class Enrichment:
     @property
     def spearman(self) -> float:
         """The rank correlation; not a number for constant values."""
-        from scipy.stats import rankdata
-
-        return _correlation(rankdata(self.observed), rankdata(self.predicted))
+        return rank_correlation(self.observed, self.predicted)
 
     @property
     def pearson(self) -> float:
         """The correlation of the logs; not a number for constant values."""
-        return _correlation(np.log(self.observed), np.log(self.predicted))
+        return correlation(np.log(self.observed), np.log(self.predicted))
 
     @property
     def rmsle(self) -> float:
@@ -85,7 +85,7 @@ class Enrichment:
         """The statistics in one line."""
         return (
             f"max/min {self.dynamic_range:.1e},"
-            f" $r_s$ {_decimals(self.spearman)}, $r$ {_decimals(self.pearson)},"
+            f" $r_s$ {decimals(self.spearman)}, $r$ {decimals(self.pearson)},"
             f" RMSLE {self.rmsle:.3f}"
         )
 
@@ -110,7 +110,8 @@ def compare_enrichment(
     """
     has_counts = (observed > 0).any(axis=1)
     observed, predicted = observed[has_counts], predicted[has_counts]
-    least = np.finfo(np.float64).tiny
+    # Small, but such that no ratio of counts overflows.
+    least = np.sqrt(np.finfo(np.float64).tiny)
     ratio = (predicted[:, 1] + least) / (predicted[:, 0] + least)
     order = np.argsort(-ratio, kind="stable")
     epsilon = pseudocount(kernel)
@@ -269,7 +270,7 @@ def probe_enrichment(
         predicted[:, chosen],
         _names(experiment, chosen),
         kernel=kernel,
-        title=_title(experiment, bins),
+        title=title_with("Experiment", experiment.name, bins),
     )
     return figure_of(ax)
 
@@ -330,8 +331,9 @@ def kmer_enrichment(
         kmer_predicted,
         _names(experiment, chosen),
         kernel=kernel,
-        title=_title(
-            experiment,
+        title=title_with(
+            "Experiment",
+            experiment.name,
             bins_text(len(sums) // max(kernel, 1), kernel, f"{kmer_length}-mers"),
         ),
     )
@@ -347,10 +349,6 @@ def _new_panel(n_columns: int) -> Axes:
 
 def _names(experiment: Experiment, columns: Sequence[int]) -> list[str]:
     return [experiment.observed_rounds[column].name for column in columns]
-
-
-def _title(experiment: Experiment, points: str) -> str:
-    return f"{experiment.name} ({points})" if experiment.name else points.capitalize()
 
 
 def _as_counts(values: Tensor | npt.ArrayLike) -> FloatArray:
@@ -373,13 +371,3 @@ def _check_shapes(
         )
     if len(columns) < 2:
         raise ValueError("Enrichment is between two columns, but there is only one")
-
-
-def _correlation(first: FloatArray, second: FloatArray) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum()) / scale if scale > 0 else float("nan")
-
-
-def _decimals(value: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.3f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from .style import (
     FloatArray,
     figure_of,
     fitting_size,
+    import_logomaker,
     new_figure,
 )
 
@@ -177,7 +178,6 @@ def _draw_letters(
     mean_center: bool,
     **kwargs: Any,
 ) -> Logo:
-    import logomaker
     import pandas as pd
 
     letters = alphabet_of(psam).alphabet
@@ -197,7 +197,7 @@ def _draw_letters(
     with warnings.catch_warnings():
         # Letters without height have no limits of the axis; they are set below.
         warnings.filterwarnings("ignore", message="Attempting to set identical")
-        result = logomaker.Logo(frame, ax=ax, **(defaults | kwargs))
+        result = import_logomaker().Logo(frame, ax=ax, **(defaults | kwargs))
     if "color_scheme" not in kwargs:
         _tell_cases_apart(result, colors)
     if not values.any():
@@ -294,16 +294,16 @@ def _colors(alphabet: Alphabet) -> str | dict[str, Any]:
     scheme = alphabet.color_scheme
     if isinstance(scheme, str):
         return _SCHEMES.get(scheme, scheme)
+    letters = alphabet.alphabet
     given: Mapping[str, Any] = scheme or {}
+    spare: Iterator[str] = itertools.repeat(GREY)
+    if not given and len(letters) <= len(PALETTE):
+        if set("ACGT") <= set(letters):  # with modified letters, for example
+            given = _SCHEMES["classic"]
+        spare = iter([each for each in PALETTE if each not in given.values()])
     known = {letter: color for key, color in given.items() for letter in key}
-    spare = (
-        itertools.cycle(PALETTE)
-        if not known and len(alphabet.alphabet) <= len(PALETTE)
-        else itertools.repeat(GREY)
-    )
     return {
-        letter: known[letter] if letter in known else next(spare)
-        for letter in alphabet.alphabet
+        letter: known[letter] if letter in known else next(spare) for letter in letters
     }
 
 

@@ -25,6 +25,7 @@ from .style import (
     root_of,
     set_log_limits,
     shortened,
+    title_with,
 )
 
 if TYPE_CHECKING:
@@ -148,8 +149,8 @@ def contribution(
         bbox_to_anchor=(0.5, -0.2),
     )
     bins = bins_text(len(means) - 2, kernel, "sequences")
-    title = f"{rnd.name} ({bins})" if rnd.name else bins
-    figure.suptitle(title, fontsize=TITLE_SIZE)
+    kind = "Aggregate" if isinstance(rnd, Aggregate) else "Round"
+    figure.suptitle(title_with(kind, rnd.name, bins), fontsize=TITLE_SIZE)
     return root_of(figure)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -39,9 +41,26 @@ MISSING_COLOR = "0.85"
 # Log axes show at least the range from 1 / this to this.
 _LEAST_FOLD = 1.5
 
+_PYPLOT = "matplotlib.pyplot"
+# Whether pyplot is imported only because logomaker imports it.
+_pyplot_is_ours = False
+
+
+def import_logomaker() -> ModuleType:
+    """Imports logomaker, which imports pyplot, and remembers who imported that."""
+    global _pyplot_is_ours
+    if _PYPLOT not in sys.modules:
+        _pyplot_is_ours = True
+    import logomaker
+
+    return logomaker  # type: ignore[no-any-return]
+
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of its own, which no window and no global state knows.
+    """A figure, which pyplot knows if the script or notebook around it uses pyplot.
+
+    There, ``pyplot.show()`` and ``pyplot.savefig()`` are expected to find it. Elsewhere
+    the figure is one of its own, which no window and no global state knows.
 
     Args:
         width: In inches.
@@ -49,7 +68,28 @@ def new_figure(width: float, height: float) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    options: dict[str, Any] = {"figsize": (width, height), "layout": "constrained"}
+    pyplot = _pyplot_in_use()
+    if pyplot is None:
+        return Figure(**options)
+    try:
+        figure: Figure = pyplot.figure(**options)
+    except ImportError:  # the chosen backend needs a display that is not there
+        return Figure(**options)
+    return figure
+
+
+def _pyplot_in_use() -> ModuleType | None:
+    """The module pyplot, if somebody else than this package uses it."""
+    shell = sys.modules.get("IPython")
+    if shell is not None and shell.get_ipython() is not None:
+        import matplotlib.pyplot as plt  # notebooks show its figures
+
+        return plt
+    loaded = sys.modules.get(_PYPLOT)
+    if loaded is None or (_pyplot_is_ours and not loaded.get_fignums()):
+        return None
+    return loaded
 
 
 def root_of(figure: FigureBase) -> Figure:
@@ -106,7 +146,25 @@ def colors(count: int) -> list[Any]:
     return list(mpl.colormaps[SEQUENTIAL](np.linspace(0, 0.95, count)))
 
 
-def shortened(name: str, longest: int = 28) -> str:
+def title_with(kind: str, name: str, points: str) -> str:
+    """A title that says what is shown, and what its points are.
+
+    Args:
+        kind: What has the name; it precedes a name that is a bare number.
+        name: The name; may be empty.
+        points: What the points are.
+    """
+    if not name:
+        return points[:1].upper() + points[1:]
+    return f"{numbered(kind, name)} ({points})"
+
+
+def numbered(kind: str, name: str) -> str:
+    """A name, or what has it if the name is a bare number: models number their parts."""
+    return f"{kind} {name}" if name.isdecimal() else name
+
+
+def shortened(name: str, longest: int = 44) -> str:
     """A name that fits into a legend.
 
     Args:
@@ -146,18 +204,44 @@ def fold_norm(values: FloatArray) -> LogNorm:
     return LogNorm(1 / limit, limit)
 
 
-def set_log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Ticks of a logarithmic axis with few, plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+# Over a smaller factor, a logarithmic axis is nearly linear.
+_NEARLY_LINEAR = 2.25
+# The steps that are labelled, if the limits differ by less than a factor.
+_LOG_STEPS = (
+    (5, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)),
+    (10, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)),
+    (1000, (1.0, 3.0)),
+)
 
-    if high / low < 10:
-        axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+
+def set_log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis with few, plain numbers.
+
+    Args:
+        axis: The axis.
+        low: Its lower limit.
+        high: Its upper limit.
+    """
+    from matplotlib.ticker import (
+        FuncFormatter,
+        Locator,
+        LogLocator,
+        MaxNLocator,
+        NullLocator,
+    )
+
+    locator: Locator
+    if high / low < _NEARLY_LINEAR:
+        locator = MaxNLocator(4)
     elif high / low < 1000:
-        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        locator = LogLocator(
+            subs=next(subs for most, subs in _LOG_STEPS if high / low < most)
+        )
     else:
-        axis.set_major_locator(LogLocator(numticks=7))
+        locator = LogLocator(numticks=7)
+    axis.set_major_locator(locator)
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(_plain_number))
+    axis.set_major_formatter(FuncFormatter(plain_number))
 
 
 def set_log_limits(ax: Axes, name: Literal["x", "y"], values: FloatArray) -> None:
@@ -177,10 +261,10 @@ def set_log_limits(ax: Axes, name: Literal["x", "y"], values: FloatArray) -> Non
     set_log_ticks(ax.xaxis if name == "x" else ax.yaxis, low, high)
 
 
-def _plain_number(value: float, _: object = None) -> str:
-    """Writes a number without an exponent, unless it has many digits."""
+def plain_number(value: float, _: object = None) -> str:
+    """Writes a positive number without an exponent, unless it has many digits."""
     if 1e-3 <= value < 1e4:
         return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-    digits, exponent = f"{value:.2g}".split("e") if value else ("0", "0")
-    power = f"10^{{{int(exponent)}}}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    digits, power = f"{float(mantissa):g}", f"10^{{{int(exponent)}}}"
     return f"${power}$" if digits == "1" else rf"${digits}\times{power}$"
