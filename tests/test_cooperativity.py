@@ -16,6 +16,7 @@ import pyprobound as pp
 from pyprobound import Cooperativity, CountTable, Mode, Spacing
 from pyprobound.alphabets import DNA
 from pyprobound.cooperativity import scores
+from pyprobound.kernels.pairs import pair_scores
 from pyprobound.layers import PSAM, Conv1d, NonSpecific, get_padding_layers
 
 ALPHABET = DNA()
@@ -172,7 +173,7 @@ def test_gradients_of_the_sum_are_exact():
     a[0, 1] = energies[0, 1] = b[1, :, 2:] = -math.inf
     inputs = (a, b, energies, torch.tensor(hill, dtype=torch.float64))
     inputs = tuple(value.requires_grad_() for value in inputs)
-    total = scores.log_sum_pairs(*inputs)
+    total = pair_scores(*inputs[:3], log_hill=inputs[3])
     windows = scores.pair_windows(a, b, energies.unsqueeze(0))
     expected = log_sum(windows, math.exp(hill))
     torch.testing.assert_close(total, expected)
@@ -185,8 +186,9 @@ def test_gradients_of_the_sum_are_exact():
     step = 1e-6
     with torch.no_grad():
         above, below = (
-            scores.log_sum_pairs(
-                *inputs[:3], torch.tensor(hill + sign * step, dtype=torch.float64)
+            pair_scores(
+                *inputs[:3],
+                log_hill=torch.tensor(hill + sign * step, dtype=torch.float64),
             ).sum()
             for sign in (1, -1)
         )
@@ -223,7 +225,7 @@ def test_pairs_far_below_the_best_windows_count_where_nothing_else_may_bind():
     energies[0, 0, 1, 1] = 0.5
     for value in (a, b, energies):
         value.requires_grad_()
-    total = scores.log_sum_pairs(a, b, energies, torch.zeros((), dtype=torch.float64))
+    total = pair_scores(a, b, energies)
     assert total.tolist() == [pytest.approx(-1299.5), pytest.approx(-2.5)]
     total.sum().backward()
     assert a.grad.tolist() == [[[0.0, 1.0]], [[0.0, 1.0]]]
@@ -232,7 +234,7 @@ def test_pairs_far_below_the_best_windows_count_where_nothing_else_may_bind():
 
 def test_scores_that_are_not_numbers_are_not_hidden():
     a = torch.full((1, 1, 2), math.nan)
-    total = scores.log_sum_pairs(a, a, torch.zeros(1, 1, 2, 2), torch.tensor(0.0))
+    total = pair_scores(a, a, torch.zeros(1, 1, 2, 2))
     assert bool(total.isnan())
 
 
