@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
@@ -250,6 +250,23 @@ class Binding(Transform):
     @abc.abstractmethod
     def score_windows(self, seqs: Tensor) -> Tensor:
         """The log affinity of every window, before the sum over windows."""
+
+    def score_jacobian(
+        self, seqs: Tensor, parameters: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor] | None:
+        """The scores and their derivatives for each row, as Fisher matrices need them.
+
+        Args:
+            seqs: Codes of shape (rows, length).
+            parameters: Trainable parameters of the binding.
+
+        Returns:
+            The scores of shape (rows,) and their derivatives with respect to the
+            parameters, of shape (rows, values of all parameters), both without
+            gradients; None if the binding cannot tell.
+        """
+        del seqs, parameters
+        return None
 
     def expected_log_score(self) -> float:
         """The log score of the expected sequence, in units of RT.

@@ -8,10 +8,11 @@ component keeps anything between evaluations.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -60,3 +61,28 @@ def cached(
         return result
 
     return wrapper
+
+
+@contextlib.contextmanager
+def given(seqs: Tensor, outputs: Mapping[Any, Tensor]) -> Iterator[None]:
+    """Within the block, some components have outputs that are known already.
+
+    Derivatives with respect to what a component computes can be found in this way.
+
+    Args:
+        seqs: The input; only this very tensor counts.
+        outputs: What ``forward`` of each component returns for it.
+    """
+    mode = torch.is_grad_enabled()
+    table = {
+        (id(component), type(component).forward.__qualname__, id(seqs), mode): (
+            seqs,
+            output,
+        )
+        for component, output in outputs.items()
+    }
+    token = _table.set(table)
+    try:
+        yield
+    finally:
+        _table.reset(token)

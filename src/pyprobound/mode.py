@@ -11,9 +11,11 @@ from torch import Tensor
 from .base import Binding, BindingOptim, Call, Component, Procedure, Step, Transform
 from .layers.conv0d import Conv0d, NonSpecific
 from .layers.conv1d import BiasMode, Conv1d, Mirror
+from .layers.jacobian import add_column
 from .layers.layer import Layer, ModeKey
 from .layers.lengths import LengthChange, LengthManager, LengthMode, Lengths
 from .layers.psam import PSAM
+from .layers.windows import log_sum_windows
 from .table import Table
 from .users import Users
 
@@ -364,6 +366,35 @@ class Mode(Binding, LengthManager):
         for layer in before:
             seqs = layer(seqs)
         return last.log_score(seqs, self.log_hill)
+
+    def window_jacobian(
+        self, seqs: Tensor, weights: Tensor, parameters: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Derivatives of a function of the window scores of each row.
+
+        Modes of one layer only can tell, see ``Layer.window_jacobian``.
+        """
+        if len(self._stack) > 1:
+            return None
+        return self._stack[0].window_jacobian(seqs, weights, parameters)
+
+    def score_jacobian(
+        self, seqs: Tensor, parameters: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor] | None:
+        """The scores and their derivatives for each row, see ``Binding``."""
+        with torch.no_grad():
+            windows = self.score_windows(seqs)
+            scores = log_sum_windows(windows, self.log_hill)
+            hill = self.log_hill.exp()
+            excess = windows * hill - scores.view(-1, 1, 1)
+            weights = hill * excess.exp().masked_fill(windows == -torch.inf, 0.0)
+        found = self.window_jacobian(seqs, weights, parameters)
+        if found is None:
+            return None
+        with torch.no_grad():
+            by_hill = (weights * windows.masked_fill(weights == 0, 0.0)).sum((1, 2))
+            add_column(found, parameters, self.log_hill, by_hill)
+        return scores, found
 
     # --- optimisation ------------------------------------------------------------
 

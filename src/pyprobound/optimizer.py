@@ -15,13 +15,20 @@ from torch.utils.data import Sampler
 
 from .checkpoint import Checkpoint
 from .loss import BaseLoss, Loss
+from .optim import FisherScoring
 from .optim.assembly import Assembly, BestState, CheckpointPath
 from .optim.procedure import Group, Order, grouped
 from .optim.records import Consumer, SetupShown
 from .optim.reporting import Output, Reporter, TextOutput
 from .optim.search import Search
 from .optim.text import parameter_values, parameters_text, procedure_text
-from .optim.training import Batches, Trainer, loader_maker, optimizer_maker
+from .optim.training import (
+    Batches,
+    Trainer,
+    class_for,
+    loader_maker,
+    optimizer_maker,
+)
 from .steps import Call, Step
 from .table import Table
 
@@ -57,7 +64,9 @@ class Optimizer:
         sampler: The class of the sampler that orders the rows of each table.
         optimizer: The class of the torch optimizer, created anew for each training.
         optim_args: Its keyword arguments; ``line_search_fn`` is ``strong_wolfe``
-            unless given, where the class has that option.
+            unless given, where the class has that option. If the default class does
+            not have them but ``torch.optim.LBFGS`` does, which is the default of
+            PyProBound 1.5, then that class is used.
         sampler_args: Keyword arguments of the sampler.
         use_amp: Whether to use torch's automatic mixed precision.
         dtype: The lower precision used for that.
@@ -91,7 +100,7 @@ class Optimizer:
         output: Output = None,
         device: str | torch.device | None = None,
         sampler: type[Sampler[Any]] | None = None,
-        optimizer: type[torch.optim.Optimizer] = torch.optim.LBFGS,
+        optimizer: type[torch.optim.Optimizer] = FisherScoring,
         optim_args: Mapping[str, Any] | None = None,
         sampler_args: Mapping[str, Any] | None = None,
         use_amp: bool = False,
@@ -104,7 +113,7 @@ class Optimizer:
         self.val_tables = val_tables
         self.batch_size = batch_size
         self.output = output
-        self.optimizer = optimizer
+        self.optimizer = class_for(optimizer, optim_args)
         self.optim_args = dict(optim_args or {})
         self.device = torch.device(_default_device() if device is None else device)
         self._assembly = Assembly(model, train_tables, val_tables)
@@ -119,7 +128,7 @@ class Optimizer:
                 make_loader(train_tables),
                 None if val_tables is None else make_loader(val_tables),
             ),
-            optimizer_maker(optimizer, optim_args),
+            optimizer_maker(self.optimizer, optim_args),
             report,
             epochs=epochs,
             patience=patience,

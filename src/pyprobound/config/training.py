@@ -71,7 +71,10 @@ class OptimizerConfig(ConfigModel):
     sampler_args: dict[str, Any] = Field(
         default={}, description="Options of the sampler."
     )
-    optimizer: str = Field(default="LBFGS", description="A class of torch.optim.")
+    optimizer: str = Field(
+        default="FisherScoring",
+        description="FisherScoring, or a class of torch.optim such as LBFGS or Adam.",
+    )
     optim_args: dict[str, Any] = Field(default={}, description="Options of that class.")
     use_amp: bool = Field(
         default=False, description="Whether to use lower precision (torch)."
@@ -85,7 +88,8 @@ class OptimizerConfig(ConfigModel):
     def _check_optimizer(cls, value: str) -> str:
         if not value.isidentifier() or value.startswith("_"):
             raise ValueError(
-                f"{value!r} is no class of torch.optim; expected LBFGS, Adam, ..."
+                f"{value!r} is no class of torch.optim; expected FisherScoring,"
+                " LBFGS, Adam, ..."
             )
         return value
 

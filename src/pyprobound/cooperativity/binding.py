@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,11 +10,14 @@ from torch import Tensor
 
 from ..base import Binding, BindingOptim, Call, Component, Procedure, Step, Transform
 from ..containers import TParameterList
+from ..kernels.pairs import pair_jacobian, pair_scores
+from ..layers.jacobian import add_column
 from ..layers.lengths import LengthChange
 from ..mode import Mode
 from . import pairs
+from .jacobian import energies_jacobian, hill_derivative
 from .layout import BiasLayout, BiasMode, Mirror, check_options
-from .scores import log_sum_pairs, pair_windows
+from .scores import pair_windows
 from .spacing import Growth, Spacing
 
 
@@ -290,33 +293,76 @@ class Cooperativity(Binding):
             Scores in RT, of shape (rows,).
         """
         first, second = self.mode_a.score_windows(seqs), self.mode_b.score_windows(seqs)
-        energies = self._spacing()
-        if not self._has_bias():
-            return log_sum_pairs(first, second, energies, self.log_hill)
-        bias = self._joined_bias()
-        if not self._layout.depends_on_length:
-            energies = energies + self._layout.expanded(bias[0, 0])
-            return log_sum_pairs(first, second, energies, self.log_hill)
-        return self._sum_by_length(first, second, energies, bias)
+        energies, groups = self._energies(first, second)
+        return pair_scores(first, second, energies, groups, self._hill_or_none())
 
-    def _sum_by_length(
-        self, first: Tensor, second: Tensor, spacing: Tensor, bias: Tensor
-    ) -> Tensor:
-        """Sums over pairs of windows, for rows of equal lengths together."""
-        lengths = torch.stack(self._row_lengths(first, second), dim=1)
-        groups, members = torch.unique(lengths, dim=0, return_inverse=True)
-        layout = self._layout
-        scores, places = [], []
-        for group, finite in enumerate(groups.tolist()):
-            rows = (members == group).nonzero().squeeze(1)
-            energies = spacing + layout.of_rows(bias, finite[0], finite[1])
-            scores.append(
-                log_sum_pairs(first[rows], second[rows], energies, self.log_hill)
+    def score_jacobian(
+        self, seqs: Tensor, parameters: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor] | None:
+        """The scores and their derivatives for each row, see ``Binding``."""
+        with torch.no_grad():
+            first = self.mode_a.score_windows(seqs)
+            second = self.mode_b.score_windows(seqs)
+        energies, groups = self._energies(first, second)
+        found = pair_jacobian(
+            first, second, energies.detach(), groups, self._hill_or_none()
+        )
+        total = found.scores.new_zeros(len(seqs), sum(p.numel() for p in parameters))
+        for mode, weights in (
+            (self.mode_a, found.windows_a),
+            (self.mode_b, found.windows_b),
+        ):
+            part = mode.window_jacobian(seqs, weights, parameters)
+            if part is None:
+                return None
+            total += part
+        total += energies_jacobian(found.energies, energies, groups, parameters)
+        if self.log_hill.requires_grad:
+            own = energies if groups is None else energies[groups]
+            by_hill = hill_derivative(
+                [
+                    (found.windows_a, first),
+                    (found.windows_b, second),
+                    (found.energies, own.detach().expand_as(found.energies)),
+                ]
             )
-            places.append(rows)
-        if not scores:
-            return first.new_zeros(0)
-        return torch.cat(scores)[torch.cat(places).argsort()]
+            add_column(total, parameters, self.log_hill, by_hill)
+        return found.scores, total
+
+    def _hill_or_none(self) -> Tensor | None:
+        """The log of the Hill coefficient, or None where it has no effect."""
+        matters = self.log_hill.requires_grad or bool(self.log_hill != 0)
+        return self.log_hill if matters else None
+
+    def _energies(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The energies of all pairs of windows.
+
+        Args:
+            first: The window scores of the first mode.
+            second: The window scores of the second mode.
+
+        Returns:
+            Energies of shape (strands, strands, windows of a, windows of b); or of
+            several groups of rows, with the group of each row.
+        """
+        spacing = self._spacing()
+        if not self._has_bias():
+            return spacing, None
+        bias, layout = self._joined_bias(), self._layout
+        if not layout.depends_on_length:
+            return spacing + layout.expanded(bias[0, 0]), None
+        lengths_a, lengths_b = self._row_lengths(first, second)
+        # All rows of the same two lengths read the same bias.
+        step = self.n_windows_b + 1
+        joined = lengths_a * step + lengths_b
+        found = joined.bincount().nonzero().squeeze(1)
+        by_group = [
+            layout.of_rows(bias, finite_a, finite_b).expand_as(spacing)
+            for finite_a, finite_b in (divmod(n, step) for n in found.tolist())
+        ]
+        if not by_group:
+            return spacing, None
+        return spacing + torch.stack(by_group), torch.searchsorted(found, joined)
 
     def _row_lengths(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """The number of finite windows of each row in both modes.

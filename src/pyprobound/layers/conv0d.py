@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from ..alphabets import Alphabet
 from ..base import BindingOptim, Call, Step
 from ..table import Table
+from . import jacobian
 from .layer import Layer, LayerSpec, input_lengths_from
 from .lengths import LengthChange, LengthMode, Lengths
 from .windows import resized
@@ -152,6 +154,14 @@ class Conv0d(Layer):
         """The bias by length, of shape (max_input_length + 1, 1, 1)."""
         padding = (0, 0, 0, 0, self.min_input_length, 0)
         return torch.nn.functional.pad(self.log_posbias, padding)
+
+    def window_jacobian(
+        self, seqs: Tensor, weights: Tensor, parameters: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Derivatives for single rows, see ``Layer.window_jacobian``."""
+        return jacobian.posbias_jacobian(
+            weights, self.lengths(seqs), self.get_log_posbias(), parameters
+        )
 
     def forward(self, seqs: Tensor) -> Tensor:
         """Scores rows.

@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import kernels
 from ..base import BindingOptim, Call, Step
 from ..table import Table
-from . import onehot
+from . import jacobian, onehot
 from .layer import Layer, input_lengths_from
 from .lengths import LengthChange, Lengths
 from .psam import PSAM
@@ -346,6 +346,29 @@ class Conv1d(Layer):
             log_hill if log_hill.requires_grad or bool(log_hill != 0) else None,
             dilation=self.layer_spec.dilation,
         )
+
+    def window_jacobian(
+        self, seqs: Tensor, weights: Tensor, parameters: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Derivatives for single rows, see ``Layer.window_jacobian``."""
+        if seqs.ndim != 2 or not self._is_dense(seqs):
+            return None
+        monomer, pairs, bias = self._features()
+        result = jacobian.filters_jacobian(
+            seqs,
+            weights,
+            [monomer, *(filters for _, filters in pairs)],
+            [distance for distance, _ in pairs],
+            self.layer_spec.dilation,
+            parameters,
+        )
+        if bias.requires_grad:
+            result += jacobian.bias_jacobian(weights, bias, parameters)
+        posbias = self._active_posbias()
+        if posbias is not None and posbias.requires_grad:
+            lengths = self.lengths(seqs)
+            result += jacobian.posbias_jacobian(weights, lengths, posbias, parameters)
+        return result
 
     def _alphabet(self) -> Any:
         if self.layer_spec.alphabet is None:

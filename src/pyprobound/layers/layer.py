@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
@@ -218,6 +218,24 @@ class Layer(Transform, LengthManager):
             Scores of shape (rows,), in units of RT.
         """
         return log_sum_windows(self(seqs), log_hill)
+
+    def window_jacobian(
+        self, seqs: Tensor, weights: Tensor, parameters: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Derivatives of a function of the window scores of each row.
+
+        Args:
+            seqs: Codes of shape (rows, length).
+            weights: The derivatives of the function with respect to the window scores,
+                of shape (rows, channels, windows); 0 where a score is -inf.
+            parameters: Trainable parameters of the layer.
+
+        Returns:
+            The derivatives with respect to the parameters, of shape (rows, values of
+            all parameters); None if the layer cannot tell.
+        """
+        del seqs, weights, parameters
+        return None
 
     def check_length_consistency(self) -> None:
         """Checks that the lengths are possible for this layer.

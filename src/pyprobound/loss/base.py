@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -14,6 +15,13 @@ from ..base import Component, Transform
 from ..containers import TModuleList
 from ..table import Batch
 from ..utils import get_split_size
+from .fisher import (
+    Curvature,
+    ParameterColumns,
+    add_information,
+    penalty_hessian,
+    sampled,
+)
 from .penalty import penalised_values
 from .rows import accumulator, parts, total_over
 
@@ -22,6 +30,8 @@ BatchT = TypeVar("BatchT", bound=Batch)
 
 # Bounds the memory that a large table takes; larger parts are not faster.
 _MAX_ROWS = 1 << 20
+# The derivatives of so many rows are held at once.
+_CURVATURE_ROWS = 1 << 13
 
 
 class Loss(NamedTuple):
@@ -34,6 +44,18 @@ class Loss(NamedTuple):
     """
 
     negloglik: Tensor
+    regularization: Tensor
+
+
+class FisherMatrix(NamedTuple):
+    """The expected second derivatives of a loss.
+
+    Attributes:
+        likelihood: Those of the negative log-likelihood per read.
+        regularization: Those of the regularization.
+    """
+
+    likelihood: Tensor
     regularization: Tensor
 
 
@@ -188,8 +210,7 @@ class BaseLoss(Component, Generic[TransformT, BatchT]):
         )
         weights = values.new_tensor(self.weights)
         if self.equalize_contribution:
-            fixed = values.detach()
-            weights = weights / fixed * (weights * fixed).sum() / weights.sum()
+            weights = _equalized(weights, values.detach())
         return Loss((weights * values).sum(), self._total_regularization(weights))
 
     def _mean(
@@ -217,6 +238,113 @@ class BaseLoss(Component, Generic[TransformT, BatchT]):
         terms = torch.stack([self.regularization(each) for each in self.transforms])
         return (weights * terms).sum()
 
+    # --- curvature ---------------------------------------------------------------
+
+    def curvature(self, transform: TransformT, batch: BatchT) -> Curvature | None:
+        """What the expected second derivatives of the loss of some rows are made of.
+
+        Args:
+            transform: The transform.
+            batch: The rows, on the device of the transform.
+
+        Returns:
+            The outputs that the loss depends on and their weights; None, as here, if a
+            loss does not tell.
+        """
+        del transform, batch
+        return None
+
+    def sampled(self, batches: Iterable[BatchT], max_rows: int) -> list[BatchT]:
+        """Some rows of each batch, spread evenly over it; always the same ones.
+
+        Args:
+            batches: A batch or a table for each transform.
+            max_rows: The greatest number of rows of each.
+        """
+        device = next((p.device for p in self.parameters()), torch.device("cpu"))
+        return [sampled(batch, max_rows, device) for batch in batches]
+
+    @torch.enable_grad()
+    def fisher_matrix(
+        self,
+        batches: Iterable[BatchT],
+        parameters: Sequence[Tensor] | None = None,
+    ) -> FisherMatrix | None:
+        r"""The expected second derivatives of the loss.
+
+        For counts this is the Fisher information per read plus the second derivatives
+        of the regularisation; for squared errors the Gauss-Newton matrix. Unlike the
+        second derivatives themselves it is positive semidefinite apart from the
+        regularisation, and needs first derivatives of the model only.
+
+        .. math:: \sum_t w_t \left( \frac{1}{n_t} \sum_{i,r} v_{ir}
+            \frac{\partial o_{ir}}{\partial \theta}
+            \frac{\partial o_{ir}}{\partial \theta}^T
+            + \frac{\partial^2 R_t}{\partial \theta^2} \right)
+
+        with the outputs :math:`o` and weights :math:`v` of ``curvature``.
+
+        Args:
+            batches: A batch or a table for each transform.
+            parameters: The parameters, by default those that are trainable.
+
+        Returns:
+            The terms of the likelihood and of the regularisation, two symmetric
+            matrices in float64 with a row for each value of the parameters in their
+            order; None if the loss or a part of the model cannot tell its derivatives
+            row by row.
+
+        References:
+            Amari, Neural Computation 1998, doi:10.1162/089976698300017746.
+        """
+        if parameters is None:
+            parameters = [p for p in self.parameters() if p.requires_grad]
+        layout = ParameterColumns.of(parameters)
+        device = next((p.device for p in parameters), torch.device("cpu"))
+        matrices, values = [], []
+        for transform, batch in zip(self.transforms, batches, strict=True):
+            found = self._information(transform, batch, layout, device)
+            if found is None:
+                return None
+            matrices.append(found)
+            if self.equalize_contribution:
+                with torch.no_grad():
+                    values.append(self._mean(transform, batch, device))
+        weights = matrices[0].new_tensor(self.weights)
+        if values:
+            weights = _equalized(weights, torch.stack(values).to(weights))
+        penalty = self._total_regularization(weights)
+        likelihood = torch.tensordot(weights, torch.stack(matrices), dims=1)
+        return FisherMatrix(likelihood, penalty_hessian(penalty, layout))
+
+    def _information(
+        self,
+        transform: TransformT,
+        batch: BatchT,
+        layout: ParameterColumns,
+        device: torch.device,
+    ) -> Tensor | None:
+        """The curvature of a transform per unit of its norm."""
+        total = torch.zeros(
+            layout.total, layout.total, dtype=accumulator(device), device=device
+        )
+        norm = 0.0
+        for part in parts(batch, _CURVATURE_ROWS, device):
+            codes = getattr(part, "seqs", None)
+            if not isinstance(codes, Tensor):
+                return None
+            found = add_information(
+                total,
+                transform,
+                codes,
+                partial(self.curvature, transform, part),
+                layout,
+            )
+            if found is None:
+                return None
+            norm += found
+        return total / norm if norm else total
+
     def get_setup_string(self) -> str:
         """Describes the settings, the transforms and the order of training."""
         lines = ["### Regularization:"]
@@ -241,6 +369,11 @@ class BaseLoss(Component, Generic[TransformT, BatchT]):
             "Weights": ", ".join(f"{weight:g}" for weight in self.weights),
             "Rows scored at once": self.max_split or _MAX_ROWS,
         }
+
+
+def _equalized(weights: Tensor, values: Tensor) -> Tensor:
+    """Weights that bring the terms of a loss into the ratio of the weights given."""
+    return weights / values * (weights * values).sum() / weights.sum()
 
 
 def _as_texts(texts: Iterable[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ..layers.psam import PSAM
 from ..rounds import BaseRound
 from ..table import CountBatch
 from .base import BaseLoss
+from .fisher import Curvature
 from .rows import accumulator
 
 
@@ -124,6 +125,30 @@ class MultiExperimentLoss(BaseLoss[Experiment, CountBatch]):
             total = total + _poisson_constant(counts.to(dtype))
         return -total, reads
 
+    def curvature(self, transform: Experiment, batch: CountBatch) -> Curvature:
+        r"""The log shares of the rounds, and the reads expected in each.
+
+        The derivatives of two log shares are proportional, :math:`p_0 \, d \log p_0 =
+        - p_1 \, d \log p_1`, so the smaller one of each row stands for both.
+        """
+        log_shares = transform(batch.seqs)
+        with torch.no_grad():
+            reads = batch.target.sum(1, keepdim=True).to(log_shares)
+            smaller = log_shares.argmin(1, keepdim=True)
+        if log_shares.shape[1] == 2:
+            outputs = log_shares.gather(1, smaller)
+            rest = log_shares.detach().gather(1, 1 - smaller)
+            weights = reads * (outputs.detach() - rest).exp()
+        else:
+            outputs = log_shares
+            weights = reads * outputs.detach().exp()
+        impossible = outputs == -torch.inf
+        return Curvature(
+            outputs.masked_fill(impossible, 0.0),
+            weights.masked_fill(impossible, 0.0),
+            float(batch.target.sum()),
+        )
+
     def regularization(self, component: Component) -> Tensor:
         """The regularisation of a component, a scalar in float64.
 
@@ -206,6 +231,12 @@ class MultiRoundMSLELoss(BaseLoss[BaseRound, CountBatch]):
         if not bool(total.isfinite()) and bool((target <= 0).any()):
             raise ValueError(f"{name} has intensities that are not positive")
         return total, total.new_tensor(len(target))
+
+    def curvature(self, transform: BaseRound, batch: CountBatch) -> Curvature:
+        """The predicted logs of the intensities, with the weight of a square."""
+        predicted = transform(batch.seqs).unsqueeze(1)
+        weights = torch.full_like(predicted, 2.0, requires_grad=False)
+        return Curvature(predicted, weights, float(len(predicted)))
 
 
 def _poisson_constant(counts: Tensor) -> Tensor:

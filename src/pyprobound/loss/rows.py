@@ -32,7 +32,7 @@ def parts(batch: BatchT, max_rows: int, device: torch.device) -> Iterator[BatchT
         Batches of the class of the batch (of a table, of the batch that it is), with
         the tensors split and all other fields as they are.
     """
-    kind = _batch_class(batch)
+    kind = batch_class(batch)
     fields = {
         field.name: getattr(batch, field.name)
         for field in dataclasses.fields(kind)
@@ -46,7 +46,7 @@ def parts(batch: BatchT, max_rows: int, device: torch.device) -> Iterator[BatchT
         )
 
 
-def _batch_class(batch: BatchT) -> type[BatchT]:
+def batch_class(batch: BatchT) -> type[BatchT]:
     for kind in type(batch).__mro__:
         if issubclass(kind, Batch) and not issubclass(kind, Table):
             return cast("type[BatchT]", kind)

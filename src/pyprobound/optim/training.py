@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from ..table import MultitaskLoader, Table, collate_batch_fn
 from ..utils import clear_cache
 from . import records
 from .assembly import Assembly, BestState
+from .fisher import FisherFunction, FisherScoring
+from .memo import Memo, is_repeatable
 from .records import Consumer
 from .text import parameter_values
 
@@ -25,17 +28,35 @@ from .text import parameter_values
 Batches = Iterable[Any]
 MakeOptimizer = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
 
+_LEAST_FISHER_ROWS = 4096
+_FISHER_ROWS_PER_VALUE = 16
+"""The rows of each table of which Fisher matrices are computed."""
+
 _CHANGED_NO_MORE = "the parameters do not change any more"
 _PATIENCE = "no improvement within the patience"
 _LAST_EPOCH = "the last epoch"
 _NOT_A_NUMBER = "the loss is not a number"
 
 
+class WholeTables:
+    """Yields all tables at once, as they are.
+
+    Args:
+        tables: The tables.
+    """
+
+    def __init__(self, tables: Sequence[Table[Any]]) -> None:
+        self._tables = list(tables)
+
+    def __iter__(self) -> Iterator[list[Table[Any]]]:
+        yield self._tables
+
+
 def loader_maker(
     batch_size: int | None,
     sampler: Callable[..., Sampler[Any]] | None,
     sampler_args: Mapping[str, Any] | None,
-) -> Callable[[Sequence[Table[Any]]], MultitaskLoader]:
+) -> Callable[[Sequence[Table[Any]]], Batches]:
     """How batches are drawn from tables.
 
     Args:
@@ -53,7 +74,31 @@ def loader_maker(
             collate_fn=collate_batch_fn,
         )
 
+    if batch_size is None and sampler is None:
+        return WholeTables
     return lambda tables: MultitaskLoader([load(table) for table in tables])
+
+
+def class_for(
+    optimizer: type[torch.optim.Optimizer], arguments: Mapping[str, Any] | None
+) -> type[torch.optim.Optimizer]:
+    """The class of torch optimizers that is meant.
+
+    Scripts that leave the class to the default may give arguments of the class that
+    used to be it.
+
+    Args:
+        optimizer: The class that was asked for.
+        arguments: The keyword arguments for it.
+    """
+    given = set(arguments or ())
+
+    def takes_all(kind: type[torch.optim.Optimizer]) -> bool:
+        return given <= set(inspect.signature(kind).parameters)
+
+    if optimizer is FisherScoring and not takes_all(optimizer):
+        return torch.optim.LBFGS if takes_all(torch.optim.LBFGS) else optimizer
+    return optimizer
 
 
 def optimizer_maker(
@@ -140,6 +185,7 @@ class Trainer:
         self.n_evaluations = 0
         self._make_optimizer = make_optimizer
         self._autocast = (device.type, dtype, use_amp)
+        self._memo: Memo | None = None
 
     # --- one pass over the data --------------------------------------------------
 
@@ -186,27 +232,42 @@ class Trainer:
         return loss
 
     def _evaluate(self, batch: Any) -> tuple[Tensor, Tensor]:
-        self.model.eval()
-        with torch.inference_mode():
-            loss = self._loss(batch)
-        return loss.negloglik.cpu(), loss.regularization.cpu()
+        known = self._memo.loss() if self._memo else None
+        if known is None:
+            self.model.eval()
+            with torch.inference_mode():
+                known = self._loss(batch)
+        return known.negloglik.cpu(), known.regularization.cpu()
 
     def _update(self, optimizer: torch.optim.Optimizer, batch: Any) -> None:
         self.model.train()
 
         def closure() -> Tensor:
             optimizer.zero_grad()
+            loss = self._memo.loss_with_gradients() if self._memo else None
+            if loss is not None:
+                return loss.negloglik + loss.regularization
             loss = self._loss(batch)
             total = loss.negloglik + loss.regularization
             if total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
+            if self._memo:
+                self._memo.keep(loss)
             return total.detach()
 
+        if isinstance(optimizer, FisherScoring):
+            optimizer.fisher = self._fisher_of(batch, optimizer)
         if "closure" in inspect.signature(optimizer.step).parameters:
             optimizer.step(closure)  # type: ignore[arg-type]
         else:
             closure()
             optimizer.step()
+
+    def _fisher_of(self, batch: Any, optimizer: FisherScoring) -> FisherFunction:
+        """Computes Fisher matrices of a sample of the rows."""
+        size = sum(p.numel() for p in optimizer.param_groups[0]["params"])
+        rows = max(_LEAST_FISHER_ROWS, _FISHER_ROWS_PER_VALUE * size)
+        return partial(self.model.fisher_matrix, self.model.sampled(batch, rows))
 
     # --- until convergence -------------------------------------------------------
 
@@ -255,6 +316,22 @@ class Trainer:
             )
         self.report(records.ParametersShown(parameter_values(self.model)))
         self.optimizer = self._make_optimizer(parameters)
+        self._memo = self._new_memo(parameters)
+        try:
+            return self._run_epochs(parameters, best, best_loss)
+        finally:
+            self._memo = None
+
+    def _new_memo(self, parameters: list[torch.nn.Parameter]) -> Memo | None:
+        """A memory of losses, if the same parameters always give the same loss."""
+        always_all_rows = isinstance(self.train_loader, WholeTables)
+        if always_all_rows and self.val_loader is None and is_repeatable(self.model):
+            return Memo(parameters)
+        return None
+
+    def _run_epochs(
+        self, parameters: list[torch.nn.Parameter], best: BestState, best_loss: float
+    ) -> tuple[float, str]:
         patience_left = self.patience
         for epoch in range(self.epochs):
             measured = self._run_epoch(parameters)
