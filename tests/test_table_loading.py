@@ -1,9 +1,6 @@
 """Tests of batches, samplers, loaders and scoring."""
 
 import dataclasses
-import importlib.util
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -261,22 +258,3 @@ def test_loaders_have_batches():
     _, several = loaders((10, 4), 5, drop_last=True)
     with pytest.raises(ValueError, match="loader 1 has no batch"):
         MultitaskLoader(several)
-
-
-# ---------------------------------------------------------------------------
-# Benchmark
-
-
-def test_the_benchmark_prints_a_line_of_json_per_table(monkeypatch, capsys, data_dir):
-    path = Path(__file__).parents[1] / "benchmarks" / "load.py"
-    specification = importlib.util.spec_from_file_location("load", path)
-    load = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(load)
-    monkeypatch.setattr("sys.argv", ["load.py", "--rows", "1000"])
-    load.main()
-    ctcf, random = map(json.loads, capsys.readouterr().out.splitlines())
-    assert ctcf["rows"] == 120_096
-    assert random["rows"] == 1000
-    # It takes a twentieth of a second; letter by letter it would take several.
-    assert 0 < ctcf["seconds"] < 1
-    assert ctcf["peak_extra_bytes"] >= 0

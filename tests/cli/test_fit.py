@@ -332,7 +332,7 @@ def test_failing_fits_and_lack_of_memory(table, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("the loss exploded")
 
-    monkeypatch.setattr("pyprobound.workflow.starts.train", fail)
+    monkeypatch.setattr("pyprobound.workflow.one_start.train", fail)
     done = run(table, *SMALL, "-o", "out")
     assert done.exit_code == 1
     assert "Error: start 1 failed: the loss exploded" in done.stderr
@@ -359,7 +359,7 @@ def test_verbosity(table, no_logos):
 
 
 def test_progress_on_a_terminal(table, no_logos, monkeypatch):
-    import pyprobound.cli.fit as command
+    import pyprobound.cli.progress as command
 
     class Terminal:
         @staticmethod
@@ -372,6 +372,8 @@ def test_progress_on_a_terminal(table, no_logos, monkeypatch):
     shown = []
 
     class Display:
+        name = "one"
+
         def __init__(self):
             self.console = self
 
@@ -379,7 +381,7 @@ def test_progress_on_a_terminal(table, no_logos, monkeypatch):
             return self
 
         def __exit__(self, *arguments):
-            shown.append("closed")
+            shown.append(f"{self.name} closed")
 
         def __call__(self, record):
             shown.append(type(record).__name__)
@@ -387,14 +389,32 @@ def test_progress_on_a_terminal(table, no_logos, monkeypatch):
         def print(self, text, **options):
             shown.append(text)
 
-    monkeypatch.setattr("pyprobound.optim.display.ProgressDisplay", Display)
-    monkeypatch.setattr(command.sys, "stderr", Terminal())
-    with command._progress(0) as on_record:
-        from pyprobound.workflow.records import StartBegun
+    class Several(Display):
+        name = "several"
 
+    monkeypatch.setattr("pyprobound.optim.display.ProgressDisplay", Display)
+    monkeypatch.setattr("pyprobound.cli.starts_display.StartsDisplay", Several)
+    monkeypatch.setattr(command.sys, "stderr", Terminal())
+    from pyprobound.workflow.records import StartBegun, StartDone, StartsShared
+
+    with command.progress(0) as on_record:
         on_record(StartBegun(0, 2, 5))
         on_record("record")
-    assert shown == ["Start 1 of 2", "str", "closed"]
+    assert shown == ["Start 1 of 2", "StartBegun", "str", "one closed"]
+    shown.clear()
+    with command.progress(0) as on_record:
+        on_record(StartDone(0, 9, 0.5, 0.5, 2.0))
+        on_record(StartsShared(8, 4, 2))
+        on_record("record")
+    assert shown == [
+        "Start 1 of 9: loss 0.500000 after 2.0 s",
+        "StartDone",
+        "one closed",
+        "4 starts at the same time, each with 2 threads",
+        "StartsShared",
+        "str",
+        "several closed",
+    ]
 
 
 def start_process(*arguments):
@@ -457,10 +477,12 @@ def results(folder):
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments_and_resumed(table):
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_killed_at_ten_random_moments_and_resumed(table, jobs):
     """The result of a fit does not depend on how often it was killed."""
     script = Path(__file__).with_name("kills.py")
-    arguments = ["fit", table, "--size", "6", "--threads", "1", "--starts", "5", "-q"]
+    arguments = ["fit", table, "--size", "6", "--starts", "5", "-q"]
+    arguments += ["--threads", jobs, "--jobs", jobs]
     done = subprocess.run(
         [sys.executable, script, "0", "10", "out", *arguments],
         capture_output=True,

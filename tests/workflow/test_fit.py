@@ -14,8 +14,9 @@ from pyprobound.config import load_config, validate
 from pyprobound.errors import FitError, InputError
 from pyprobound.optim.records import EpochDone, StepStarted
 from pyprobound.workflow import load_model, run_fit
+from pyprobound.workflow.one_start import Start, start_seed
 from pyprobound.workflow.records import StartBegun, StartDone
-from pyprobound.workflow.starts import Start, best_start, start_seed
+from pyprobound.workflow.starts import best_start
 from workflow.small_tables import MOTIF, small_values, write_table
 
 
@@ -362,12 +363,12 @@ def test_the_best_start_is_kept():
 def test_a_failing_start_is_no_traceback_of_torch(
     table, tmp_path, monkeypatch, no_logos
 ):
-    from pyprobound.workflow import starts
+    from pyprobound.workflow import one_start
 
     def fail(*arguments):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(starts, "train", fail)
+    monkeypatch.setattr(one_start, "train", fail)
     with pytest.raises(FitError, match="start 1 failed: out of memory") as caught:
         run_fit(config_of(table), tmp_path / "out")
     assert caught.value.exit_code == 1

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
+from .progress import progress
 from .support import (
     NORMAL,
-    VERBOSE,
     clean_errors,
     interrupts,
     messages,
@@ -25,7 +24,6 @@ from .support import (
 if TYPE_CHECKING:
     from ..config import FitConfig
     from ..io.tables import TableData
-    from ..optim.records import Record
     from ..workflow import FitResult
 
 _YAML = (".yaml", ".yml")
@@ -162,7 +160,15 @@ _OPTIONS = {
     "--threads",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Processor threads; by default as many as torch takes.",
+    help="Processor threads; by default one for each core.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Starts that run at the same time and share the threads; by default as many"
+    " as end soonest, which is one for small tables.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit in OUTDIR.")
 @click.option("--force", is_flag=True, help="Replace another fit in OUTDIR.")
@@ -173,6 +179,7 @@ def fit(
     /,
     input_path: Path,
     output: Path | None,
+    jobs: int | None,
     resume: bool,
     force: bool,
     quiet: bool,
@@ -184,7 +191,8 @@ def fit(
     INPUT is a count table (.tsv, .csv, either gzipped, or .parquet: a column of
     sequences, then one column of counts per round, with or without a header line),
     or a YAML file that describes everything (see pyprobound schema), with which only
-    --seed, --starts, --validation-fraction, --device and --threads can be given.
+    --seed, --starts, --validation-fraction, --device, --threads and --jobs can be
+    given.
 
     A bare table holds DNA. Its first count column is the input library; each further
     one is a round of selection from the one before it. The model has one mode of
@@ -195,6 +203,7 @@ def fit(
     Examples:
       pyprobound fit counts.tsv.gz --size 12 -o out
       pyprobound fit counts.tsv.gz --size 12 --starts 3 --seed 1 -o out
+      pyprobound fit counts.tsv.gz --size 12 --starts 16 --jobs 8 -o out
       pyprobound fit counts.tsv --symmetry ABCDdcba --posbias -o palindrome
       pyprobound fit counts.csv --left-flank ACGTC --right-flank GACGT --flank-length 5
       pyprobound fit counts.tsv.gz --size 12 -o out --resume    # after Ctrl-C
@@ -237,7 +246,7 @@ def fit(
 
         from ..workflow import run_fit
 
-        with _progress(verbosity) as on_record:
+        with progress(verbosity) as on_record:
             result = run_fit(
                 config,
                 folder,
@@ -245,6 +254,7 @@ def fit(
                 force=force,
                 on_record=on_record,
                 tables=tables,
+                jobs=jobs,
             )
         if verbosity >= NORMAL:
             _show(result)
@@ -345,49 +355,6 @@ def _place_in_file(error: InputError, path: Path) -> InputError:
     return InputError(
         error.message, path=path, line=line_of_key(path, error.key), key=error.key
     )
-
-
-@contextmanager
-def _progress(verbosity: int) -> Iterator[Callable[[Record], None] | None]:
-    """Shows progress: a live line on a terminal, else a line for each start."""
-    if verbosity < NORMAL or verbosity >= VERBOSE:
-        # Log messages take its place, or there is nothing to be said.
-        with nullcontext():
-            yield None
-        return
-    from ..workflow.records import StartBegun, StartDone
-
-    def describe(record: Record) -> str | None:
-        match record:
-            case StartBegun():
-                return f"Start {record.start + 1} of {record.n_starts}"
-            case StartDone():
-                return (
-                    f"Start {record.start + 1} of {record.n_starts}: loss"
-                    f" {record.loss:.6f} after {record.seconds:.1f} s"
-                )
-        return None
-
-    if not sys.stderr.isatty():
-
-        def consume(record: Record) -> None:
-            if isinstance(record, StartDone):
-                click.echo(describe(record), err=True)
-
-        yield consume
-        return
-    from ..optim.display import ProgressDisplay
-
-    with ProgressDisplay() as display:
-
-        def show(record: Record) -> None:
-            text = describe(record)
-            if text is None:
-                display(record)
-            else:
-                display.console.print(text, style="bold", highlight=False)
-
-        yield show
 
 
 def _show(result: FitResult) -> None:

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..io.tables import TableData, read_table
 from ..table import CountTable, sample_dataframe
 from .devices import check_device, default_device
+from .machine import available_cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,9 @@ def load_data(
         sources[name] = source
         frames[name] = _split(source, config)
         facts[name] = _facts(config.tables[name], name, source, frames[name][0])
-    resolved = resolve(config, facts, device=device, threads=torch.get_num_threads())
+    # Torch does not know what share of the cores a container is granted.
+    threads = min(torch.get_num_threads(), available_cores())
+    resolved = resolve(config, facts, device=device, threads=threads)
     train, validation = {}, {}
     for name, (frame, rest) in frames.items():
         train[name] = _make_table(resolved, name, frame, remarks)

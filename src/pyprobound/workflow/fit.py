@@ -20,11 +20,11 @@ from ..optim.records import Consumer
 from .data import FitData, load_data
 from .devices import limited_threads
 from .folder import OutputFolder
-from .history import History
+from .jobs import Jobs, check_jobs, choose_jobs
 from .logos import write_logos
 from .models import FittedModel, load_model, save_model
 from .runlog import RunLog, open_log
-from .starts import Starts, best_start, check_model
+from .starts import best_start, check_model, restore, run_starts
 from .summary import summarize
 
 
@@ -58,6 +58,7 @@ def run_fit(
     force: bool = False,
     on_record: Consumer | None = None,
     tables: Mapping[str, TableData] | None = None,
+    jobs: int | None = None,
 ) -> FitResult:
     """Fits a model to tables and writes everything about it to a folder.
 
@@ -73,15 +74,21 @@ def run_fit(
         force: Whether to replace a fit that lies there.
         on_record: Receives a record of everything that happens.
         tables: Tables that have been read already, by name.
+        jobs: How many random starts run at the same time, in processes that share
+            the threads of the fit. By default as many as the processor cores and the
+            memory allow and end soonest; 1 runs one after the other, here. The
+            number has no influence on a start but by its threads: sums over rows
+            are rounded differently by another number of threads.
 
     Returns:
         The results.
 
     Raises:
         InputError: A file, a setting or the folder is wrong; nothing was written.
-        FitError: The fit failed.
+        FitError: The fit failed; what was done can be resumed from.
     """
     began = time.perf_counter()
+    check_jobs(jobs)
     folder = OutputFolder(Path(output))
     folder.check(resume=resume, force=force)
     data = load_data(config, tables)
@@ -93,13 +100,13 @@ def run_fit(
             summary = json.loads(folder.summary.read_text(encoding="utf-8"))
             return FitResult(folder, data.config, summary, was_finished=True)
     folder.open(data.config, resume=resume)
-    threads = data.config.threads or torch.get_num_threads()
+    shares = choose_jobs(data, jobs)
     with (
         open_log(folder.log) as log,
-        limited_threads(threads),
+        limited_threads(shares.threads),
         torch.random.fork_rng(),
     ):
-        summary = _fit(data, folder, log, began, on_record)
+        summary = _fit(data, folder, log, began, shares, on_record)
     folder.remove_state()
     return FitResult(folder, data.config, summary)
 
@@ -109,19 +116,14 @@ def _fit(
     folder: OutputFolder,
     log: RunLog,
     began: float,
+    jobs: Jobs,
     on_record: Consumer | None,
 ) -> dict[str, Any]:
     for remark in data.remarks:
         log.warning(remark)
-    history = History(folder.history)
-    starts = Starts(data, folder, log, history, on_record)
-    entered = time.perf_counter()
-    results = starts.run()
-    spent = time.perf_counter() - entered
+    results, earlier = run_starts(data, folder, log, jobs, on_record)
     best = best_start(results)
-    model = starts.restore(best)
-    # What earlier processes spent on the starts counts too.
-    earlier = max(0.0, sum(result.seconds for result in results) - spent)
+    model = restore(best, data, folder)
     _write_model(model, data, folder, log)
     seconds = time.perf_counter() - began + earlier
     summary = summarize(model, data, results, best, seconds)

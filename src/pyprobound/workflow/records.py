@@ -8,8 +8,36 @@ from ..optim.records import Record
 
 
 @dataclass(frozen=True)
+class StartsShared(Record):
+    """Several random starts are going to run at the same time.
+
+    Attributes:
+        n_starts: How many are to be run.
+        n_jobs: How many of them run at the same time.
+        threads: With how many threads each of them computes.
+    """
+
+    n_starts: int
+    n_jobs: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class StartContinued(Record):
+    """The records that follow are of this start.
+
+    Only reported where several starts run at the same time.
+
+    Attributes:
+        start: The number of the start, from 0.
+    """
+
+    start: int
+
+
+@dataclass(frozen=True)
 class StartBegun(Record):
-    """A random start begins.
+    """A random start begins; the records that follow are of it.
 
     Attributes:
         start: The number of the start, from 0.

@@ -13,7 +13,7 @@ from ..mode import Mode
 from ..rounds import Round
 from .data import FitData
 from .motifs import MotifEnergies
-from .starts import Start
+from .one_start import Start
 
 
 def summarize(
