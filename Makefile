@@ -50,8 +50,9 @@ format: $(INSTALLED) ## mend what lint can mend
 types: $(INSTALLED) ## check types
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## run the benchmarks and print their results
-	$(BIN)/python benchmarks/run_all.py
+bench: $(INSTALLED) ## run the benchmarks, write their results to docs/performance.md
+	$(BIN)/python benchmarks/run_all.py --json build/benchmarks.jsonl \
+	    --page docs/performance.md
 
 docs: $(INSTALLED) ## check the links in the documentation, run its examples
 	$(BIN)/python tools/check_links.py $(MARKDOWN)

@@ -1,6 +1,6 @@
 """A sequential fit of CTCF in which the structure of the motif is searched too.
 
-    python benchmarks/greedy_ctcf.py [--threads T] [--seed S]
+    python benchmarks/greedy_ctcf.py [--threads T] [--seed S] [--quick]
 
 Trains non-specific binding and a motif of 12 positions with pairs of neighbouring
 letters and a position bias, with all greedy moves of footprint and flanks. Prints one
@@ -8,9 +8,7 @@ JSON object; exits with 1 if a step ends at a worse loss than the one before it 
 group. Where the table is not on this machine, the object says so under "skipped".
 """
 
-import argparse
 import io
-import json
 import math
 import sys
 import tempfile
@@ -18,11 +16,12 @@ import time
 from pathlib import Path
 
 import torch
-from fit_ctcf import find_table
+from _data import example_table
+from _measure import emit
+from _options import parser
 
 import pyprobound
-from pyprobound import datasets, layers, rounds
-from pyprobound.alphabets import DNA
+from pyprobound import layers, rounds
 from pyprobound.errors import PyproboundError
 from pyprobound.optim.records import (
     GreedyDecided,
@@ -58,15 +57,8 @@ class LossOfSteps:
 
 
 def make_model(
-    path: Path,
-) -> tuple[pyprobound.CountTable, layers.PSAM, pyprobound.MultiExperimentLoss]:
-    flanks = datasets.describe("ctcf")
-    table = pyprobound.CountTable(
-        pyprobound.get_dataframe(path),
-        DNA(),
-        left_flank=flanks.left_flank,
-        right_flank=flanks.right_flank,
-    )
+    table: pyprobound.CountTable,
+) -> tuple[layers.PSAM, pyprobound.MultiExperimentLoss]:
     psam = layers.PSAM(
         12,
         table.alphabet,
@@ -83,22 +75,21 @@ def make_model(
     start = rounds.InitialRound()
     bound = rounds.BoundUnsaturatedRound.from_binding(modes, start)
     experiment = pyprobound.Experiment([start, bound])
-    return table, psam, pyprobound.MultiExperimentLoss([experiment])
+    return psam, pyprobound.MultiExperimentLoss([experiment])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    options_parser = parser(__doc__)
+    options_parser.add_argument("--seed", type=int, default=0)
+    options = options_parser.parse_args(arguments)
     try:
-        path = find_table(download=False)
+        table = example_table("ctcf", quick=options.quick)
     except PyproboundError as error:
-        print(json.dumps({"benchmark": "greedy_ctcf", "skipped": str(error)}))
+        emit({"benchmark": "greedy_ctcf", "skipped": str(error)})
         return 0
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    table, psam, loss = make_model(path)
+    psam, loss = make_model(table)
     watch = LossOfSteps()
     with tempfile.TemporaryDirectory() as folder:
         optimizer = pyprobound.Optimizer(
@@ -108,6 +99,7 @@ def main() -> int:
             output=io.StringIO(),
             device="cpu",
             on_record=watch,
+            epochs=1 if options.quick else 200,
         )
         begin = time.perf_counter()
         best = float(optimizer.train_sequential())
@@ -122,7 +114,7 @@ def main() -> int:
         "flanks": [table.left_flank_length, table.right_flank_length],
         "loss_rose": watch.rose,
     }
-    print(json.dumps(result))
+    emit(result)
     return int(watch.rose)
 
 

@@ -1,20 +1,13 @@
 """Tests of benchmarks/run_all.py."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "run_all.py"
 
-
-@pytest.fixture(scope="module")
-def runner():
-    specification = importlib.util.spec_from_file_location("run_all", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+@pytest.fixture
+def runner(load):
+    return load("run_all")
 
 
 @pytest.fixture
@@ -25,7 +18,7 @@ def folder(tmp_path):
         "import sys\n"
         "print('noise', file=sys.stderr)\n"
         """print('{"rows": 1000, "seconds": 0.123456789}')\n"""
-        """print('{"rows": 5, "device": "cpu"}')\n"""
+        """print('{"rows": 5, "device": "cpu", "all": [1, 2]}')\n"""
     )
     return tmp_path
 
@@ -43,12 +36,38 @@ def test_results_are_printed_as_an_aligned_table(runner, folder, capsys):
 
 
 def test_results_are_written_as_json_lines(runner, folder, tmp_path):
-    target = tmp_path / "results.jsonl"
+    target = tmp_path / "new" / "results.jsonl"
     assert runner.main(["fast", "--json", str(target)], folder) == 0
-    assert [json.loads(line) for line in target.read_text().splitlines()] == [
-        {"script": "fast", "rows": 1000, "seconds": 0.123456789},
-        {"script": "fast", "rows": 5, "device": "cpu"},
+    machine, *results = map(json.loads, target.read_text().splitlines())
+    assert machine["script"] == "machine"
+    assert {"processor", "cores", "threads", "python", "torch", "numba"} <= set(machine)
+    common = {"script": "fast", "command": "python benchmarks/fast.py"}
+    assert results == [
+        {**common, "rows": 1000, "seconds": 0.123456789},
+        {**common, "rows": 5, "device": "cpu", "all": [1, 2]},
     ]
+
+
+def test_a_quick_run_is_passed_on_to_the_scripts(runner, folder, tmp_path, capsys):
+    (folder / "fast.py").write_text(
+        "import json, sys\nprint(json.dumps({'given': ' '.join(sys.argv[1:])}))"
+    )
+    target = tmp_path / "results.jsonl"
+    assert runner.main(["--quick", "--json", str(target)], folder) == 0
+    assert "--quick" in capsys.readouterr().out
+    *_, result = map(json.loads, target.read_text().splitlines())
+    assert result["command"] == "python benchmarks/fast.py --quick"
+    assert result["given"] == "--quick"
+
+
+def test_a_page_is_written_unless_a_benchmark_failed(runner, folder, tmp_path):
+    page = tmp_path / "page.md"
+    assert runner.main(["--page", str(page)], folder) == 0
+    assert page.read_text().startswith("# Performance")
+    page.unlink()
+    (folder / "broken.py").write_text("raise SystemExit(3)")
+    assert runner.main(["--page", str(page)], folder) == 1
+    assert not page.exists()
 
 
 @pytest.mark.parametrize(
@@ -82,3 +101,11 @@ def test_folder_without_benchmarks_is_an_error(runner, tmp_path, capsys):
         runner.main([], tmp_path)
     assert raised.value.code == 2
     assert "there are no benchmarks" in capsys.readouterr().err
+
+
+def test_a_trial_of_a_benchmark_gives_a_page_that_says_so(runner, tmp_path):
+    page = tmp_path / "page.md"
+    assert runner.main(["load", "--quick", "--page", str(page)]) == 0
+    text = page.read_text()
+    assert "of a trial" in text
+    assert "| random | 1,000 |" in text
