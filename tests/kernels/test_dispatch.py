@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pyprobound import kernels
+from pyprobound.kernels import tables
 from pyprobound.kernels.compiling import compiled
 
 CODES = torch.zeros(3, 6, dtype=torch.int8)
@@ -62,15 +63,92 @@ def test_few_letters_are_left_to_the_definition(
     assert "few letters" in caplog.text
 
 
+def test_devices_without_compiled_kernels_use_the_definition(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    codes = torch.zeros(1000, 6, dtype=torch.int8, device="meta")
+    for name in ("auto", "numba"):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "pyprobound.kernels"), kernels.use(name):
+            assert kernels.row_scores(codes, MONOMER.to("meta")).shape == (1000,)
+        assert "on meta: using the reference" in caplog.text
+
+
+class FakeKernels:
+    """Stands in for the module of another device."""
+
+    def __init__(self, *, able: bool) -> None:
+        self.able = able
+
+    def supports(self, *arguments: object) -> bool:
+        return self.able
+
+    def row_scores(self, *arguments: object, dilation: int) -> str:
+        return "scores"
+
+
+def test_triton_is_used_where_it_can_be(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for able in (True, False):
+        found = FakeKernels(able=able)
+        monkeypatch.setattr(kernels, "import_module", lambda *_, found=found: found)
+        with caplog.at_level(logging.DEBUG, "pyprobound"), kernels.use("triton"):
+            scores = kernels.row_scores(CODES, MONOMER)
+        assert (scores == "scores") if able else (scores.shape == (3,))
+    assert "using the reference kernels" in caplog.text
+    assert kernels._compiled_module("auto", "cuda") is found
+
+
+def test_triton_that_is_not_installed_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = "triton"
+
+    def without_triton(*names: str) -> None:
+        raise ModuleNotFoundError(name=missing)
+
+    monkeypatch.setattr(kernels, "import_module", without_triton)
+    with kernels.use("triton"), pytest.raises(ImportError, match="pip install triton"):
+        kernels.row_scores(CODES, MONOMER)
+    # The choice by input goes on without.
+    assert kernels._compiled_module("auto", "cuda") is None
+    missing = "another"
+    with pytest.raises(ModuleNotFoundError):
+        kernels._compiled_module("auto", "cuda")
+
+
+def test_tables_follow_parameters_that_change_in_place() -> None:
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 4, (50, 8), generator=generator)
+    monomer = torch.randn(2, 4, 3, dtype=torch.float64, generator=generator)
+    for _ in range(3):
+        for kernel in (kernels.row_scores, kernels.window_scores):
+            with kernels.use("numba"):
+                found = kernel(codes, monomer)
+            with kernels.use("reference"):
+                torch.testing.assert_close(found, kernel(codes, monomer))
+        monomer[0, 1, 2] += 1
+
+
+def test_tables_are_made_once_for_scores_and_gradient() -> None:
+    monomer = MONOMER.clone().requires_grad_()
+    tables.multiplicative_tables.cache_clear()
+    with kernels.use("numba"):
+        kernels.row_scores(CODES, monomer).sum().backward()
+    found = tables.multiplicative_tables.cache_info()
+    assert (found.hits, found.misses) == (1, 1)
+
+
 def test_code_that_cannot_be_kept_on_disk_is_compiled_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compiler = numba.njit
 
-    def without_disk(**options: object) -> object:
+    def without_disk(*functions: object, **options: object) -> object:
         if options.pop("cache", False):
             raise RuntimeError("no locator available")
-        return compiler(**options)
+        return compiler(*functions, **options)
 
     monkeypatch.setattr(numba, "njit", without_disk)
 

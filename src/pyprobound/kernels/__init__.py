@@ -1,10 +1,10 @@
 r"""The hot loops: arrays in, arrays out.
 
-Two functions, each with several implementations behind one interface. The choice is
-made per call: compiled code (numba) for integer codes on the CPU, the plain PyTorch
-definition elsewhere and for inputs so small that compiling would not pay. It can be
-forced by the environment variable ``PYPROBOUND_KERNELS`` (``reference`` or ``numba``)
-or in code by ``use``.
+A few functions, each with several implementations behind one interface. The choice is
+made per call: compiled code for integer codes on the CPU (numba) and on NVIDIA GPUs
+(triton), the plain PyTorch definition elsewhere and for inputs so small that compiling
+would not pay. It can be forced by the environment variable ``PYPROBOUND_KERNELS``
+(``reference``, ``numba`` or ``triton``) or in code by ``use``.
 
 Letters are coded ``0..n-1``; code ``n`` is a missing position, ``n + 1`` the wildcard
 and ``n + 2`` the zero code.
@@ -22,18 +22,43 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType, TracebackType
 
+import torch
 from torch import Tensor
 
-from . import reference
+from . import (
+    ops,  # noqa: F401 - defines the operators
+    reference,
+)
 from .arguments import Pair
+from .features import (
+    RowJacobian,
+    row_score_jacobian,
+    window_jacobian,
+    window_jacobian_columns,
+)
+from .pairs import PairJacobian, pair_jacobian, pair_scores
 
-__all__ = ["Pair", "implementation", "row_scores", "use", "window_scores"]
+__all__ = [
+    "Pair",
+    "PairJacobian",
+    "RowJacobian",
+    "implementation",
+    "pair_jacobian",
+    "pair_scores",
+    "row_score_jacobian",
+    "row_scores",
+    "use",
+    "window_jacobian",
+    "window_jacobian_columns",
+    "window_scores",
+]
 
 _logger = logging.getLogger(__name__)
 
-_NAMES = ("auto", "reference", "numba")
+_NAMES = ("auto", "reference", "numba", "triton")
 _VARIABLE = "PYPROBOUND_KERNELS"
 _FEW_LETTERS = 4096
 """Inputs with fewer letters are left to the definition, which starts at once."""
@@ -47,7 +72,10 @@ def _checked(name: str, source: str) -> str:
 
 
 def implementation() -> str:
-    """Name of the implementation asked for: ``auto``, ``reference`` or ``numba``.
+    """Name of the implementation asked for.
+
+    Returns:
+        ``auto``, ``reference``, ``numba`` or ``triton``.
 
     Raises:
         ValueError: If the environment variable holds another word.
@@ -63,7 +91,8 @@ class use:  # noqa: N801 - reads as a statement
     The choice holds for all threads.
 
     Args:
-        name: ``reference``, ``numba``, or ``auto`` for the choice by input.
+        name: ``reference``, ``numba``, ``triton``, or ``auto`` for the choice by
+            input.
 
     Raises:
         ValueError: If the name is unknown.
@@ -85,6 +114,38 @@ class use:  # noqa: N801 - reads as a statement
         _chosen[:] = self._before
 
 
+def _debug(message: str, *values: object) -> None:
+    """Logs the choice of an implementation, except while PyTorch traces a program."""
+    if not torch.compiler.is_compiling():
+        _logger.debug(message, *values)
+
+
+def _compiled_module(wanted: str, device: str) -> ModuleType | None:
+    """The compiled implementation for a type of device, if there is one.
+
+    The modules are imported here because compilers take a while to load.
+    """
+    if wanted == "numba" or (wanted == "auto" and device == "cpu"):
+        from . import cpu
+
+        return cpu
+    if wanted == "triton" or device == "cuda":
+        try:
+            return import_module(".gpu", __package__)
+        except ModuleNotFoundError as error:
+            if error.name is None or not error.name.startswith("triton"):
+                raise
+            if wanted == "auto":
+                return None
+            raise ImportError(
+                "the kernels 'triton' need the package triton, which is not installed:"
+                " install it (pip install triton; it comes with PyTorch for NVIDIA"
+                " GPUs on Linux), or choose other kernels by PYPROBOUND_KERNELS or"
+                " pyprobound.kernels.use"
+            ) from error
+    return None
+
+
 def _implementation_for(
     codes: Tensor, monomer: Tensor, pairs: Sequence[Pair]
 ) -> ModuleType:
@@ -92,15 +153,15 @@ def _implementation_for(
     wanted = implementation()
     if wanted == "reference":
         return reference
-    if wanted == "auto" and codes.numel() < _FEW_LETTERS:
-        _logger.debug("few letters: using the reference kernels")
+    # A traced program serves inputs of other sizes, too.
+    traced = torch.compiler.is_compiling()
+    if wanted == "auto" and not traced and codes.numel() < _FEW_LETTERS:
+        _debug("few letters: using the reference kernels")
         return reference
-    # Imported here because the compiler takes a while to load.
-    from . import cpu
-
-    if cpu.supports(codes, monomer, pairs):
-        return cpu
-    _logger.debug(
+    module = _compiled_module(wanted, codes.device.type)
+    if module is not None and module.supports(codes, monomer, pairs):
+        return module
+    _debug(
         "no compiled kernel for %s codes of shape %s with %s filters of shape %s on %s:"
         " using the reference kernels",
         codes.dtype,

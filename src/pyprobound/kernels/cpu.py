@@ -1,25 +1,22 @@
-"""The compiled kernels in PyTorch: arguments, differentiation, results."""
+"""The operators on CPUs, by compiled loops over arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import reference, stages
-from .arguments import (
-    SPECIAL_CODES,
-    Pair,
-    check_arguments,
-    invalid_code,
-    number_of_windows,
-)
+from . import stages
+from .arguments import SPECIAL_CODES, Pair, invalid_code
+from .ops import Arguments, row_scores, window_scores
 from .plan import MOST_ENTRIES
 from .problem import Codes, Problem
 from .tables import Doubles, Parameters
+
+__all__ = ["row_scores", "supports", "window_scores"]
 
 _CODES = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 
@@ -51,21 +48,23 @@ def _narrow(codes: Tensor, letters: int) -> Codes:
     return np.ascontiguousarray(_array(codes).astype(np.int8, copy=False))
 
 
-def _problem(
-    codes: Tensor,
-    monomer: Tensor,
-    pairs: Sequence[Pair],
-    bias: Tensor | None,
-    posbias: Tensor | None,
-    log_hill: Tensor | None,
-    dilation: int,
-) -> Problem:
-    channels, letters, size = monomer.shape
+def _problem(arguments: Arguments) -> Problem:
+    """The arguments as arrays."""
+    windows = arguments.check()
+    codes, monomer, pairs = arguments.codes, arguments.monomer, arguments.pairs()
+    if not supports(codes, monomer, pairs):
+        raise TypeError(
+            f"the compiled kernels cannot score {codes.dtype} codes with"
+            f" {monomer.dtype} filters of shape {tuple(monomer.shape)}: call"
+            " pyprobound.kernels, which can"
+        )
+    channels, letters, _ = monomer.shape
     constants = np.zeros((1, channels, 1))
-    if bias is not None:
-        constants = constants + _array(bias).reshape(1, channels, 1)
-    if posbias is not None:
-        constants = constants + _array(posbias)
+    if arguments.bias is not None:
+        constants = constants + _array(arguments.bias).reshape(1, channels, 1)
+    if arguments.posbias is not None:
+        constants = constants + _array(arguments.posbias)
+    log_hill = arguments.log_hill
     return Problem(
         codes=_narrow(codes, letters),
         parameters=Parameters(
@@ -74,148 +73,85 @@ def _problem(
             constants=constants,
             hill=1.0 if log_hill is None else float(np.exp(float(log_hill))),
         ),
-        distances=tuple(distance for distance, _ in pairs),
-        dilation=dilation,
-        windows=number_of_windows(codes.shape[1], size, dilation),
+        distances=tuple(arguments.distances),
+        dilation=arguments.dilation,
+        windows=windows,
         kind=_array(monomer).dtype,
     )
 
 
-def _to_shape(gradient: Doubles, tensor: Tensor) -> Tensor:
-    """Sums a gradient over what was broadcast, and converts it."""
-    for axis, length in enumerate(tensor.shape):
-        if length == 1 and gradient.shape[axis] > 1:
-            gradient = gradient.sum(axis, keepdims=True)
-    return torch.from_numpy(gradient).reshape(tensor.shape).to(tensor.dtype)
-
-
-class _Scores(torch.autograd.Function):
-    """Scores of rows or windows; the last argument says which."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        codes: Tensor,
-        monomer: Tensor,
-        bias: Tensor | None,
-        posbias: Tensor | None,
-        log_hill: Tensor | None,
-        dilation: int,
-        distances: tuple[int, ...],
-        of_rows: bool,
-        *filters: Tensor,
-    ) -> Tensor:
-        pairs = list(zip(distances, filters, strict=True))
-        problem = _problem(codes, monomer, pairs, bias, posbias, log_hill, dilation)
-        score: Callable[[Problem], tuple[Any, Any]]
-        score = stages.score_rows if of_rows else stages.score_windows
-        scores, ctx.stages = score(problem)
-        ctx.problem = problem
-        ctx.of_rows = of_rows
-        ctx.save_for_backward(codes, monomer, bias, posbias, log_hill, *filters)
-        return torch.from_numpy(scores).to(monomer.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            results = _differentiable(ctx, upstream[0])
+def _gradients(
+    arguments: Arguments, problem: Problem, gradients: list[Doubles]
+) -> list[Tensor]:
+    """Gradients of the parameters from those of what the Hill coefficient multiplies."""
+    hill = problem.parameters.hill
+    by_monomer, *by_pairs, by_constant = (hill * gradient for gradient in gradients)
+    results = [by_monomer, *[np.zeros(0)] * 4]
+    if arguments.filters is not None:
+        results[1] = np.concatenate([by_pair.ravel() for by_pair in by_pairs])
+    if arguments.bias is not None:
+        results[2] = by_constant.sum((0, 2))
+    if arguments.posbias is not None:
+        results[3] = _summed(by_constant, arguments.posbias)
+    if arguments.log_hill is not None:
+        results[4] = np.zeros(1)
+        for values, gradient in zip(
+            problem.parameters.arrays(), gradients, strict=True
+        ):
+            # Where nothing arrives, the parameter may be infinite.
+            known = np.where(gradient == 0, 0.0, values)
+            results[4] += hill * np.vdot(known, gradient)
+    tensors = []
+    for parameter, result in zip(arguments.parameters(), results, strict=True):
+        if parameter is None:
+            tensors.append(arguments.monomer.new_empty(0))
         else:
-            results = _compiled(ctx, upstream[0])
-        return None, *results[:4], None, None, None, *results[4:]
+            tensor = torch.from_numpy(result).reshape(parameter.shape)
+            tensors.append(tensor.to(parameter.dtype))
+    return tensors
 
 
-def _compiled(ctx: Any, weights: Tensor) -> list[Tensor | None]:
-    """Gradients by the compiled loops."""
-    _, monomer, bias, posbias, log_hill, *filters = ctx.saved_tensors
-    parameters = ctx.problem.parameters
-    upstream = np.ascontiguousarray(_array(weights))
-    gradients = stages.gradient(ctx.problem, ctx.stages, upstream)
-
-    hill_gradient = 0.0
-    for values, gradient in zip(parameters.arrays(), gradients, strict=True):
-        # Where nothing arrives, the parameter may be infinite.
-        known = np.where(gradient == 0, 0.0, values)
-        hill_gradient += parameters.hill * float(np.vdot(known, gradient))
-        gradient *= parameters.hill
-
-    constants = gradients[-1]
-    return [
-        _to_shape(gradients[0], monomer),
-        None
-        if bias is None
-        else _to_shape(constants.sum((0, 2)).reshape(bias.shape), bias),
-        None if posbias is None else _to_shape(constants, posbias),
-        None if log_hill is None else torch.full_like(log_hill, hill_gradient),
-        *map(_to_shape, gradients[1:-1], filters),
-    ]
-
-
-def _differentiable(ctx: Any, weights: Tensor) -> list[Tensor | None]:
-    """Gradients that can be differentiated again, by the definition."""
-    codes, monomer, bias, posbias, log_hill, *filters = ctx.saved_tensors
-    pairs = list(zip(ctx.problem.distances, filters, strict=True))
-    score, more = (
-        (reference.row_scores, [log_hill])
-        if ctx.of_rows
-        else (reference.window_scores, [])
+def _summed(gradient: Doubles, tensor: Tensor) -> Doubles:
+    """Sums a gradient over what was broadcast."""
+    axes = tuple(
+        axis
+        for axis, length in enumerate(tensor.shape)
+        if length == 1 and gradient.shape[axis] > 1
     )
-    scores = score(
-        codes, monomer, pairs, bias, posbias, *more, dilation=ctx.problem.dilation
+    return gradient.sum(axes, keepdims=True) if axes else gradient
+
+
+def row_scores_kernel(*values: Any) -> tuple[Tensor, ...]:
+    """The operator of row scores, see ``ops.implement``."""
+    found = stages.score_rows(_problem(Arguments(*values)))
+    return tuple(map(torch.from_numpy, found))
+
+
+def row_gradient_kernel(
+    upstream: Tensor, sums: Tensor, status: Tensor, *values: Any
+) -> tuple[Tensor, ...]:
+    """The operator of the gradient of row scores, see ``ops.implement``."""
+    arguments = Arguments(*values)
+    problem = _problem(arguments)
+    gradients = stages.row_gradient(
+        problem, _array(sums), _array(status), np.ascontiguousarray(_array(upstream))
     )
-    inputs = [monomer, bias, posbias, log_hill, *filters]
-    wanted = [x for x in inputs if x is not None and x.requires_grad]
-    found = iter(torch.autograd.grad(scores, wanted, weights, create_graph=True))
-    return [next(found) if x is not None and x.requires_grad else None for x in inputs]
+    return tuple(_gradients(arguments, problem, gradients))
 
 
-def window_scores(
-    codes: Tensor,
-    monomer: Tensor,
-    pairs: Sequence[Pair] = (),
-    bias: Tensor | None = None,
-    posbias: Tensor | None = None,
-    *,
-    dilation: int = 1,
-) -> Tensor:
-    """Scores of every window; see ``pyprobound.kernels.window_scores``."""
-    check_arguments(codes, monomer, pairs, bias, posbias, dilation)
-    return _apply(codes, monomer, pairs, bias, posbias, None, dilation, False)
+def window_scores_kernel(*values: Any) -> tuple[Tensor, ...]:
+    """The operator of window scores, see ``ops.implement``."""
+    found = stages.score_windows(_problem(Arguments(*values)))
+    return tuple(map(torch.from_numpy, found))
 
 
-def row_scores(
-    codes: Tensor,
-    monomer: Tensor,
-    pairs: Sequence[Pair] = (),
-    bias: Tensor | None = None,
-    posbias: Tensor | None = None,
-    log_hill: Tensor | None = None,
-    *,
-    dilation: int = 1,
-) -> Tensor:
-    """Score of every row; see ``pyprobound.kernels.row_scores``."""
-    check_arguments(codes, monomer, pairs, bias, posbias, dilation)
-    return _apply(codes, monomer, pairs, bias, posbias, log_hill, dilation, True)
-
-
-def _apply(
-    codes: Tensor,
-    monomer: Tensor,
-    pairs: Sequence[Pair],
-    bias: Tensor | None,
-    posbias: Tensor | None,
-    log_hill: Tensor | None,
-    dilation: int,
-    of_rows: bool,
-) -> Tensor:
-    scores: Tensor = _Scores.apply(  # type: ignore[no-untyped-call]
-        codes,
-        monomer,
-        bias,
-        posbias,
-        log_hill,
-        dilation,
-        tuple(distance for distance, _ in pairs),
-        of_rows,
-        *(filters for _, filters in pairs),
+def window_gradient_kernel(
+    upstream: Tensor, status: Tensor, *values: Any
+) -> tuple[Tensor, ...]:
+    """The operator of the gradient of window scores, see ``ops.implement``."""
+    arguments = Arguments(*values)
+    problem = _problem(arguments)
+    gradients = stages.window_gradient(
+        problem, _array(status), np.ascontiguousarray(_array(upstream))
     )
-    return scores
+    return tuple(_gradients(arguments, problem, gradients)[:-1])

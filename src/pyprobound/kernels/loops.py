@@ -94,6 +94,7 @@ def row_gradient(
     entry_gradient: Any,
     status: Any,
     upstream: Any,
+    scale: float,
     sums: Any,
 ) -> None:
     """Gradient of the log of the sums with respect to the logs of all table entries.
@@ -107,8 +108,9 @@ def row_gradient(
         entry_gradient: Added to, shape (channel groups, G, W, channels); not touched
             if empty.
         status: Result of ``row_sums``; only fine rows count.
-        upstream: Gradient of the logs of the sums, shape (N,), at most about 1 so
-            that its quotients with sums do not underflow.
+        upstream: Gradient of the logs of the sums, shape (N,).
+        scale: Multiplies the gradient: to about 1, so that its quotients with sums
+            do not underflow.
         sums: Result of ``row_sums``, shape (N,).
     """
     tile = new_tile(
@@ -130,7 +132,7 @@ def row_gradient(
         factors[:] = 0
         for row in range(count):
             if status[start + row] == FINE:
-                factors[row] = upstream[start + row] / sums[start + row]
+                factors[row] = upstream[start + row] * scale / sums[start + row]
         for part in range(len(scorer.tables)):
             score_windows(rows, scorer, tile, groups, part, masked, NO)
             weigh(rows, scorer, tile, groups, factors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ class Problem:
     distances: tuple[int, ...]
     dilation: int
     windows: int
-    kind: npt.DTypeLike
+    kind: np.dtype[Any]
 
     def chosen(self, members: Indices | None) -> Codes:
         """Codes of some rows, of all if ``None``."""
@@ -55,7 +55,7 @@ class Problem:
         make: Callable[..., Tables],
         rows: int,
         extended: bool,
-        kind: npt.DTypeLike | None = None,
+        kind: np.dtype[Any] | None = None,
     ) -> Tables:
         """Tables fit for a number of rows."""
         # Parameters that are infinite or not numbers give scores that are, too.

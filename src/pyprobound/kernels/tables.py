@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,16 @@ _FULL = (0,) * LANES
 
 _HEADROOM = {np.dtype(np.float32): 100, np.dtype(np.float64): 900}
 """Exponent of the power of 2 at which the greatest constant starts."""
+_KEPT_TABLES = 16
+"""Number of tables that are kept for the gradient, and for further rows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parameters:
-    """Everything a score depends on but the sequence, in double precision."""
+    """Everything a score depends on but the sequence, in double precision.
+
+    Two are equal if all their values are.
+    """
 
     monomer: Doubles  # (C, n, k)
     pairs: tuple[Doubles, ...]  # each (C, n, n, k - d)
@@ -43,6 +49,26 @@ class Parameters:
     def arrays(self) -> list[Doubles]:
         """All that the Hill coefficient multiplies."""
         return [self.monomer, *self.pairs, self.constants]
+
+    def times_hill(self) -> Parameters:
+        """The same scores with a Hill coefficient of 1."""
+        return Parameters(
+            self.hill * self.monomer,
+            tuple(self.hill * values for values in self.pairs),
+            self.hill * self.constants,
+            1.0,
+        )
+
+    @cached_property
+    def _values(self) -> tuple[object, ...]:
+        contents = [(values.shape, values.tobytes()) for values in self.arrays()]
+        return self.hill, *contents
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parameters) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(self._values)
 
 
 @dataclass(frozen=True)
@@ -172,9 +198,10 @@ def _scorer(plan: Plan, table: Doubles, entry: Doubles, kind: npt.DTypeLike) -> 
     )
 
 
+@lru_cache(_KEPT_TABLES)
 def additive_tables(
     parameters: Parameters,
-    distances: Sequence[int],
+    distances: tuple[int, ...],
     windows: int,
     dilation: int,
     kind: npt.DTypeLike,
@@ -206,9 +233,10 @@ def _relative_to_greatest(plan: Plan, table: Doubles) -> Doubles:
     return total
 
 
+@lru_cache(_KEPT_TABLES)
 def multiplicative_tables(
     parameters: Parameters,
-    distances: Sequence[int],
+    distances: tuple[int, ...],
     windows: int,
     dilation: int,
     kind: npt.DTypeLike,

@@ -82,7 +82,10 @@ def new_tile(rows: Rows, spellings: Any, kind: Any, channels: int, reach: int) -
     per_group = rows.windows * ROWS * channels
     groups = max(1, min(_MOST_GROUPS, _TILE_VALUES // per_group))
     positions = groups * rows.length + reach
-    spelled = np.max(spellings[:, 1:])
+    spelled = 0
+    for spelling in range(len(spellings)):
+        for place in spellings[spelling, 1:]:
+            spelled = max(spelled, place)
     return Tile(
         groups,
         np.zeros((positions + spelled) * ROWS, np.uint8),
