@@ -152,8 +152,9 @@ def implement(
             may be zero otherwise. Returns gradients by the window scores of both
             modes, the energies, and the log of the Hill coefficient if there is one.
     """
-    torch.library.register_kernel(_SCORES, device, scores)
-    torch.library.register_kernel(_GRADIENT, device, gradient)
+    # Not ``register_kernel``, which takes a second to load the tracing compiler.
+    torch.library.impl(_SCORES, device, scores)
+    torch.library.impl(_GRADIENT, device, gradient)
 
 
 def _cpu_scores(*values: Any) -> Tensor:

@@ -82,15 +82,26 @@ class Curvature:
         images = self._scaled(likelihood) @ directions
         return float(images.abs().amax()) < _FLAT if images.numel() else True
 
-    def step(self, gradient: Tensor, damping: float) -> Tensor | None:
+    def forget_changes(self) -> bool:
+        """Goes back to the matrices as they are; returns whether that is a change."""
+        if not self._changes:
+            return False
+        self._changes.clear()
+        self._correct()
+        return True
+
+    def step(
+        self, gradient: Tensor, damping: float, spare_flat: bool = True
+    ) -> Tensor | None:
         r"""Solves :math:`(F + R + \mu D) \delta = -g`.
 
-        The matrix :math:`D` is the diagonal of :math:`F`, but zero in directions
-        that leave the likelihood as it is.
+        The matrix :math:`D` is the diagonal of :math:`F`.
 
         Args:
             gradient: The gradient :math:`g`.
             damping: The damping :math:`\mu`.
+            spare_flat: Whether :math:`D` is zero in directions that leave the
+                likelihood as it is.
 
         Returns:
             The step; None if the matrix is not positive definite.
@@ -100,7 +111,7 @@ class Curvature:
         damped = matrix + torch.diag(ridge.expand(len(matrix)))
         if damping > 0:
             damped += torch.diag(damping * self._scale)
-            if self._flat is not None:
+            if spare_flat and self._flat is not None:
                 flat = self._flat * self._scale.sqrt().unsqueeze(1)
                 damped -= damping * (flat @ flat.T)
         factor, failed = torch.linalg.cholesky_ex(damped)

@@ -25,6 +25,11 @@ _SMALL_DECREASE = 1e-3
 _EASE, _TIGHTEN = 0.1, 4.0
 _MOST_DAMPING = 1e10
 _LEAST_DAMPING = 1e-10
+_SPARED = 3
+"""Failed steps after which all directions are damped."""
+_ROUNDING = 1e-9
+"""Relative error of a loss that is computed from scores in single precision."""
+_LESS = 0.5
 
 
 class _Point(NamedTuple):
@@ -45,7 +50,8 @@ class FisherScoring(torch.optim.Optimizer):
     with the exact gradient :math:`g`, the Fisher matrix :math:`F` (of a sample of the
     rows, if the function that computes it takes one) and a damping :math:`\mu`, which
     grows if the loss does not decrease as predicted and shrinks if it does. A step that
-    does not decrease the loss is never taken.
+    does not decrease the loss is never taken; where the predicted decrease is below the
+    rounding error of the loss, the gradient has to become smaller instead.
 
     Where there is no Fisher matrix, as for a loss or a layer that cannot tell its
     curvature, or where there are too many parameters, ``torch.optim.LBFGS`` takes
@@ -79,8 +85,8 @@ class FisherScoring(torch.optim.Optimizer):
         params: Iterable[Any],
         fisher: FisherFunction | None = None,
         max_iter: int = 20,
-        tolerance_grad: float = 1e-10,
-        tolerance_change: float = 1e-10,
+        tolerance_grad: float = 1e-8,
+        tolerance_change: float = 1e-11,
         damping: float = 0.1,
         max_parameters: int = 2000,
     ) -> None:
@@ -101,7 +107,7 @@ class FisherScoring(torch.optim.Optimizer):
         self._max_iter = max_iter
         self._tolerance_grad = tolerance_grad
         self._tolerance_change = tolerance_change
-        self._damping = damping
+        self._damping = self._first_damping = damping
         self._max_parameters = max_parameters
         self._curvature = Curvature()
         self._is_accurate = False
@@ -155,37 +161,61 @@ class FisherScoring(torch.optim.Optimizer):
             return False
         if float(gradient.abs().max()) <= self._tolerance_grad:
             return False
-        step = self._curvature.step(gradient, 0.0)
-        if step is None:
-            return True
-        predicted = self._curvature.predicted_decrease(gradient, step)
-        return predicted > self._tolerance_change
+        return self._promise(point) > self._tolerance_change
 
     def _improve(self, point: _Point, evaluate: Closure) -> _Point | None:
         """A better point; None, with the parameters unchanged, if there is none."""
-        while self._damping < _MOST_DAMPING:
-            step = self._curvature.step(point.gradient, self._damping)
+        rejected = 0
+        while True:
+            if self._damping > _MOST_DAMPING:
+                self._damping = self._first_damping
+                if not self._curvature.forget_changes():
+                    break
+            # What looks flat may be steep, once all other steps have failed.
+            step = self._curvature.step(
+                point.gradient, self._damping, spare_flat=rejected < _SPARED
+            )
             if step is None:
                 self._damping *= _TIGHTEN
                 continue
             predicted = self._curvature.predicted_decrease(point.gradient, step)
             self._assign(point.values + step)
             following = self._point(evaluate())
-            decrease = point.loss - following.loss
-            if decrease > 0 and bool(following.gradient.isfinite().all()):
-                ratio = decrease / predicted if predicted > 0 else 0.0
-                factor = max(_EASE, 1 - (2 * min(ratio, 1.0) - 1) ** 3)
-                self._damping = max(self._damping * factor, _LEAST_DAMPING)
-                self._is_accurate = (
-                    decrease < _SMALL_DECREASE * abs(point.loss)
-                    and _GOOD < ratio < 1 / _GOOD
-                )
+            if self._is_better(following, point, predicted):
+                self._ease(point.loss - following.loss, predicted, point.loss)
                 return following
+            rejected += 1
             self._damping *= _TIGHTEN
             if predicted < self._tolerance_change:
                 break
         self._assign(point.values)
         return None
+
+    def _is_better(self, following: _Point, point: _Point, predicted: float) -> bool:
+        """Whether the loss is lower; or, where it cannot tell, the gradient."""
+        if not bool(following.gradient.isfinite().all()):
+            return False
+        if following.loss < point.loss:
+            return True
+        error = _ROUNDING * abs(point.loss)
+        if predicted > error or not following.loss <= point.loss + error:
+            return False
+        return self._promise(following) < _LESS * self._promise(point)
+
+    def _ease(self, decrease: float, predicted: float, loss: float) -> None:
+        """Adapts the damping to how well a decrease was predicted."""
+        ratio = decrease / predicted if predicted > 0 else 0.0
+        factor = max(_EASE, 1 - (2 * min(max(ratio, 0.0), 1.0) - 1) ** 3)
+        self._damping = max(self._damping * factor, _LEAST_DAMPING)
+        is_small = decrease < _SMALL_DECREASE * abs(loss)
+        self._is_accurate = is_small and _GOOD < ratio < 1 / _GOOD
+
+    def _promise(self, point: _Point) -> float:
+        """By how much the loss could decrease, if the curvature is right."""
+        step = self._curvature.step(point.gradient, 0.0)
+        if step is None:
+            return math.inf
+        return self._curvature.predicted_decrease(point.gradient, step)
 
     # --- parameters as one vector ------------------------------------------------
 
