@@ -255,7 +255,10 @@ class Trainer:
                 self._memo.keep(loss)
             return total.detach()
 
-        if isinstance(optimizer, FisherScoring):
+        if isinstance(optimizer, FisherScoring) and (
+            optimizer.fisher is None or self._memo is None
+        ):
+            # With the same rows in each evaluation, one sample serves throughout.
             optimizer.fisher = self._fisher_of(batch, optimizer)
         if "closure" in inspect.signature(optimizer.step).parameters:
             optimizer.step(closure)  # type: ignore[arg-type]
