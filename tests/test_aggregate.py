@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyprobound import Aggregate, Binding, Contribution, CountTable, Mode, Spec
-from pyprobound.aggregate import log_sum
 from pyprobound.alphabets import DNA
 from pyprobound.layers import PSAM, NonSpecific
 
@@ -81,26 +80,6 @@ def test_aggregate_is_the_sum_of_its_contributions(values, target):
     )
     found = aggregate(SEQS).detach().double().numpy()
     np.testing.assert_allclose(found, reference(aggregate, SEQS), rtol=1e-5, atol=1e-5)
-
-
-def test_log_sum_is_differentiable_twice():
-    generator = torch.Generator().manual_seed(1)
-    terms = [
-        torch.randn(4, dtype=torch.float64, generator=generator, requires_grad=True)
-        for _ in range(3)
-    ]
-    assert torch.autograd.gradcheck(lambda *t: log_sum(list(t)), terms)
-    assert torch.autograd.gradgradcheck(lambda *t: log_sum(list(t)), terms)
-
-
-def test_rows_that_nothing_binds_have_zero_gradients():
-    first = torch.tensor([-INFINITY, -INFINITY, 0.0], requires_grad=True)
-    second = torch.tensor([-INFINITY, 1.0, 0.0], requires_grad=True)
-    total = log_sum([first, second])
-    assert total.tolist() == pytest.approx([-INFINITY, 1.0, math.log(2)])
-    total.sum().backward()
-    assert first.grad.tolist() == [0.0, 0.0, 0.5]
-    assert second.grad.tolist() == [0.0, 1.0, 0.5]
 
 
 def test_an_absent_contribution_is_neither_scored_nor_trained(bindings):

@@ -102,8 +102,8 @@ def test_a_shared_aggregate_is_computed_once(caplog):
     with caplog.at_level(logging.INFO, logger="pyprobound"):
         found = experiment(rows(0.5))
     lines = [r.message for r in caplog.records if "Calculating output" in r.message]
-    assert sum("Contribution" in line.split("(")[0] for line in lines) == 1
-    assert len(lines) == 1 + 3 + 2 + 2  # itself, rounds, enrichments, aggregate
+    assert sum("of Aggregate(" in line for line in lines) == 1
+    assert len(lines) == 1 + 3 + 2 + 1  # itself, rounds, enrichments, aggregate
     assert found.exp().sum().item() == pytest.approx(1)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from . import evaluation
 from .base import Binding, Call, Component, Procedure, Transform
 from .containers import TModuleList
+from .kernels.likelihood import log_sums
 
 __all__ = ["Aggregate", "Contribution"]
 
@@ -69,7 +71,7 @@ class Contribution(Transform):
     @property
     def is_contributing(self) -> bool:
         """Whether the activity is above zero."""
-        return bool(self.log_activity != _NOT_CONTRIBUTING)
+        return bool(self.log_activity.item() != _NOT_CONTRIBUTING)
 
     def components(self) -> Iterator[Component]:
         """The binding is the only part of a contribution."""
@@ -246,10 +248,14 @@ class Aggregate(Transform):
         Returns:
             A tensor of shape (rows,); -inf where nothing binds.
         """
-        terms = [contribution(seqs) for contribution in self._contributing()]
-        if not terms:
-            return self.log_target_concentration.new_full((len(seqs),), -math.inf)
-        return self.log_target_concentration + log_sum(terms)
+        contributing = self._contributing()
+        concentration = self.log_target_concentration
+        if not contributing:
+            return concentration.new_full((len(seqs),), -math.inf)
+        if _are_plain(contributing):
+            return _sums(seqs, [(self, contributing)])[0]
+        terms = [each(seqs) for each in contributing]
+        return log_sums(terms, concentration.expand(1, len(terms)))[0]
 
     def _contributing(self) -> list[Contribution]:
         return [each for each in self.contributions if each.is_contributing]
@@ -338,42 +344,47 @@ class Aggregate(Transform):
         return order
 
 
-class _LogSum(torch.autograd.Function):
-    """See ``log_sum``."""
+def prepare_sums(aggregates: Iterable[Aggregate], seqs: Tensor) -> None:
+    """Computes several aggregates of the same bindings at once.
 
-    @staticmethod
-    def forward(*terms: Tensor) -> Tensor:
-        total = torch.logaddexp(terms[0], terms[1])
-        for term in terms[2:]:
-            torch.logaddexp(total, term, out=total)
-        return total
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        ctx.save_for_backward(output, *inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        (gradient,) = gradients
-        total, *terms = ctx.saved_tensors
-        # A sum of zeros has no gradient; the difference of two -inf would be NaN.
-        total = total.clamp(min=torch.finfo(total.dtype).min)
-        return tuple((term - total).exp_() * gradient for term in terms)
-
-
-def log_sum(terms: list[Tensor]) -> Tensor:
-    r"""The log of a sum, :math:`\log \sum_a e^{t_a}`, added in the order given.
-
-    Unlike with ``torch.logaddexp`` and ``torch.logsumexp``, where all terms are -inf
-    the gradients are zero, and nothing is kept but the terms and the sum.
+    The current evaluation remembers them, so that nothing but time depends on it.
 
     Args:
-        terms: At least one tensor, all of the same shape.
+        aggregates: Aggregates that the current evaluation needs.
+        seqs: Codes of shape (rows, length), or values of shape (rows, channels,
+            length).
     """
-    if len(terms) == 1:
-        return terms[0]
-    total: Tensor = _LogSum.apply(*terms)  # type: ignore[no-untyped-call]
-    return total
+    groups: dict[tuple[int, ...], list[tuple[Aggregate, list[Contribution]]]] = {}
+    distinct = dict.fromkeys(aggregates)
+    for aggregate in distinct if len(distinct) > 1 else ():
+        contributing = aggregate._contributing()
+        if evaluation.is_plain(aggregate, Aggregate) and _are_plain(contributing):
+            bindings = tuple(id(each.binding) for each in contributing)
+            groups.setdefault(bindings, []).append((aggregate, contributing))
+    for bindings, members in groups.items():
+        if bindings and len(members) > 1:
+            sums = _sums(seqs, members)
+            for (aggregate, _), result in zip(members, sums, strict=True):
+                evaluation.remember(aggregate, Aggregate.forward, seqs, result)
+
+
+def _are_plain(contributions: list[Contribution]) -> bool:
+    """Whether contributions are what their class says, so that they can be fused."""
+    return all(evaluation.is_plain(each, Contribution) for each in contributions)
+
+
+def _sums(
+    seqs: Tensor, members: list[tuple[Aggregate, list[Contribution]]]
+) -> Sequence[Tensor]:
+    """The logs of aggregates whose contributions have the same bindings, in order."""
+    terms = [each.binding(seqs) for each in members[0][1]]
+    activities: list[Tensor]
+    activities = [each.log_activity for _, chosen in members for each in chosen]
+    concentrations: list[Tensor]
+    concentrations = [aggregate.log_target_concentration for aggregate, _ in members]
+    shifts = torch.stack(activities).view(len(members), -1)
+    shifts = shifts + torch.stack(concentrations).unsqueeze(1)
+    return log_sums(terms, shifts)
 
 
 def _check_share(name: str, share: float) -> None:

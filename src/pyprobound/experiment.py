@@ -9,11 +9,40 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from . import containers, evaluation, layers
+from .aggregate import prepare_sums
 from .base import Component, Transform
 from .containers import TModuleList
-from .rounds import BaseRound, BoundRound, InitialRound, UnboundRound
+from .cooperativity.binding import Cooperativity
+from .cooperativity.spacing import Spacing
+from .layers.betas import Betas
+from .mode import Mode
+from .rounds import BaseRound, BoundRound, InitialRound, Round, UnboundRound
 
 __all__ = ["Experiment"]
+
+# Bindings that are not trained keep their scores between evaluations. What modules of
+# a user's own return (ModuleLayer) may depend on anything.
+evaluation.keep_scores(
+    {Mode, Cooperativity},
+    {
+        Betas,
+        Spacing,
+        containers.TModuleList,
+        containers.TParameterDict,
+        containers.TParameterList,
+        layers.Conv0d,
+        layers.Conv1d,
+        layers.MaxPool1d,
+        layers.MaxPool1dSpec,
+        layers.NonSpecific,
+        layers.PSAM,
+        layers.Pad,
+        layers.PadSpec,
+        layers.Roll,
+        layers.RollSpec,
+    },
+)
 
 
 class Experiment(Transform):
@@ -80,6 +109,26 @@ class Experiment(Transform):
     def components(self) -> Iterator[Component]:
         """The rounds are the parts of an experiment, each behind its reference."""
         yield from self.rounds
+
+    def log_counts(self, seqs: Tensor) -> tuple[list[Tensor], Tensor]:
+        r"""The logs of the relative counts in the observed rounds, in two parts.
+
+        Args:
+            seqs: Codes of shape (rows, length), or values of shape (rows, channels,
+                length).
+
+        Returns:
+            A tensor of shape (rows,) for each observed round, and numbers of shape
+            (observed rounds,) that are to be added to them, usually the log depths:
+            the sum is :math:`\log f_r`.
+        """
+        with evaluation.scope():
+            aggregates = [
+                each.aggregate for each in self.rounds if isinstance(each, Round)
+            ]
+            prepare_sums(aggregates, seqs)
+            parts = [_log_count(each, seqs) for each in self.observed_rounds]
+        return [part for part, _ in parts], torch.stack([depth for _, depth in parts])
 
     @Transform.cache
     def forward(self, seqs: Tensor) -> Tensor:
@@ -163,6 +212,15 @@ class Experiment(Transform):
         read_ratio = float(counts[b_index]) / float(counts[i_index])
         bound_share = read_ratio * math.exp(log_depth_ratio)
         return target_concentration - library_concentration * bound_share
+
+
+def _log_count(each: BaseRound, seqs: Tensor) -> tuple[Tensor, Tensor]:
+    """The log relative count of a round without its depth, and the depth."""
+    if evaluation.is_plain(each, InitialRound):
+        return each.log_enrichment(seqs), each.log_depth
+    if evaluation.is_plain(each, BaseRound):
+        return each.log_cumulative_enrichment(seqs), each.log_depth
+    return each(seqs), torch.zeros_like(each.log_depth, requires_grad=False)
 
 
 def _check_rounds(observed: list[BaseRound]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from .. import facts
 from ..alphabets import Alphabet
 from ..base import BindingOptim, Call, Step
 from ..table import Table
@@ -173,7 +174,11 @@ class Conv0d(Layer):
         Returns:
             Scores of shape (rows, 1, 1), in units of RT.
         """
-        lengths = self.lengths(seqs)
+        if seqs.ndim == 2:
+            missing = self.layer_spec.alphabet.neginf_pad
+            lengths = facts.row_lengths(seqs, missing)
+        else:
+            lengths = self.lengths(seqs)
         if self.layer_spec.ignore_length:
             score = torch.zeros_like(lengths, dtype=self.log_posbias.dtype)
         else:

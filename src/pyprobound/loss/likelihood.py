@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import evaluation, facts
 from ..base import Component
 from ..containers import TModuleList
 from ..experiment import Experiment
+from ..kernels.likelihood import log_likelihood, log_likelihood_of_shares
 from ..layers.psam import PSAM
 from ..rounds import BaseRound
 from ..table import CountBatch
@@ -105,25 +107,23 @@ class MultiExperimentLoss(BaseLoss[Experiment, CountBatch]):
             The sum over rows and rounds, and the number of reads.
 
         Raises:
-            ValueError: The number of columns is not that of the observed rounds.
+            ValueError: The number of columns is not that of the observed rounds, or a
+                count is negative.
         """
         counts = batch.target
-        log_shares = transform(batch.seqs)
-        if counts.shape != log_shares.shape:
-            raise ValueError(
-                f"{type(transform).__name__} {transform.name!r} has"
-                f" {len(transform.observed_rounds)} observed rounds and needs as many"
-                f" columns of counts, but the counts have shape {tuple(counts.shape)}"
-            )
-        dtype = accumulator(counts.device)
-        total = (counts * log_shares).sum(dtype=dtype)
-        if not bool(total.isfinite()):  # 0 * -inf is NaN
-            relevant = log_shares.masked_fill(counts == 0, 0.0)
-            total = (counts * relevant).sum(dtype=dtype)
-        reads = counts.sum(dtype=dtype)
+        _check_counts(transform, counts)
+        if evaluation.is_plain(transform, Experiment):
+            log_counts, log_depths = transform.log_counts(batch.seqs)
+            _check_shape(transform, counts, (len(log_counts[0]), len(log_counts)))
+            total = log_likelihood(log_counts, log_depths, counts)
+        else:
+            # The shares are whatever a class or a hook of a user's own makes of them.
+            log_shares = transform(batch.seqs)
+            _check_shape(transform, counts, tuple(log_shares.shape))
+            total = log_likelihood_of_shares(log_shares, counts)
         if self.full_loss:
-            total = total + _poisson_constant(counts.to(dtype))
-        return -total, reads
+            total = total + facts.fact(counts, "poisson constant", _poisson_constant)
+        return -total, facts.total(counts, accumulator(counts.device))
 
     def curvature(self, transform: Experiment, batch: CountBatch) -> Curvature:
         r"""The log shares of the rounds, and the reads expected in each.
@@ -239,8 +239,38 @@ class MultiRoundMSLELoss(BaseLoss[BaseRound, CountBatch]):
         return Curvature(predicted, weights, float(len(predicted)))
 
 
+def _check_shape(
+    transform: Experiment, counts: Tensor, expected: tuple[int, ...]
+) -> None:
+    if counts.shape != expected:
+        raise ValueError(
+            f"{type(transform).__name__} {transform.name!r} has"
+            f" {len(transform.observed_rounds)} observed rounds and needs as many"
+            f" columns of counts, but the counts have shape {tuple(counts.shape)}"
+        )
+
+
+def _check_counts(transform: Experiment, counts: Tensor) -> None:
+    row = facts.fact(counts, "negative row", _negative_row)
+    if row is not None:
+        values = ", ".join(f"{value:g}" for value in counts[row].tolist())
+        raise ValueError(
+            f"{type(transform).__name__} {transform.name!r} counts reads, but row {row}"
+            f" of the batch holds a negative number ({values}); compare measured values"
+            " with a model by Fit or LogFit"
+        )
+
+
+def _negative_row(counts: Tensor) -> int | None:
+    """The first row with a negative number, if there is one."""
+    if not counts.numel() or not bool(counts.min() < 0):
+        return None
+    return int((counts < 0).flatten(1).any(dim=1).nonzero()[0])
+
+
 def _poisson_constant(counts: Tensor) -> Tensor:
     r""":math:`\sum_{ir} (k_{ir} \log \sum_{r'} k_{ir'} - k_{ir} - \log k_{ir}!)`."""
+    counts = counts.to(accumulator(counts.device))
     per_row = counts.sum(dim=1)
     log_factorials = torch.lgamma(counts + 1)
     return torch.xlogy(per_row, per_row).sum() - counts.sum() - log_factorials.sum()

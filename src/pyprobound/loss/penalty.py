@@ -29,7 +29,7 @@ def penalised_values(component: torch.nn.Module, excluded: tuple[str, ...]) -> T
     """
     pieces = []
     are_motifs = []
-    for path, owner, key, parameter in _named_parameters(component):
+    for path, owner, key, parameter in _named_parameters(component, "", set()):
         values = parameter.flatten()
         if excluded:
             name = f"{path}.{key}" if path else key
@@ -54,15 +54,19 @@ def penalised_values(component: torch.nn.Module, excluded: tuple[str, ...]) -> T
 
 
 def _named_parameters(
-    component: torch.nn.Module,
+    module: torch.nn.Module, path: str, seen: set[int]
 ) -> Iterator[tuple[str, torch.nn.Module, str, Tensor]]:
     """As ``named_parameters``, with the module that holds each parameter."""
-    seen = set()
-    for path, module in component.named_modules():
-        for key, parameter in module._parameters.items():
-            if parameter is not None and parameter not in seen:
-                seen.add(parameter)
-                yield path, module, key, parameter
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    for key, parameter in module._parameters.items():
+        if parameter is not None and id(parameter) not in seen:
+            seen.add(id(parameter))
+            yield path, module, key, parameter
+    for name, part in module._modules.items():
+        if part is not None:
+            yield from _named_parameters(part, f"{path}.{name}" if path else name, seen)
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
+from .. import facts
 from ..table import Batch, Table
 
 BatchT = TypeVar("BatchT", bound=Batch)
@@ -25,8 +26,8 @@ def parts(batch: BatchT, max_rows: int, device: torch.device) -> Iterator[BatchT
     Args:
         batch: The batch, or a table.
         max_rows: The number of rows of a part.
-        device: Where the tensors of a part are; they are views of those of the batch
-            if these are there already.
+        device: Where the tensors of a part are; they are views of those of the batch,
+            or these themselves if there is one part, if these are there already.
 
     Yields:
         Batches of the class of the batch (of a table, of the batch that it is), with
@@ -40,23 +41,28 @@ def parts(batch: BatchT, max_rows: int, device: torch.device) -> Iterator[BatchT
     }
     n_rows = batch.batchlen()
     for start in range(0, max(1, n_rows), max_rows):
-        rows = slice(start, start + max_rows)
+        stop = start + max_rows
         yield kind(
-            **{name: _rows_of(value, rows, device) for name, value in fields.items()}
+            **{
+                name: _rows_of(value, start, stop, device)
+                for name, value in fields.items()
+            }
         )
 
 
 def batch_class(batch: BatchT) -> type[BatchT]:
+    """The class of a batch; of a table, that of the batch that it is."""
     for kind in type(batch).__mro__:
         if issubclass(kind, Batch) and not issubclass(kind, Table):
             return cast("type[BatchT]", kind)
     raise TypeError(f"{type(batch).__name__} is a table but no Batch")
 
 
-def _rows_of(value: Any, rows: slice, device: torch.device) -> Any:
+def _rows_of(value: Any, start: int, stop: int, device: torch.device) -> Any:
     if not isinstance(value, Tensor):
         return value
-    return (value[rows] if value.ndim else value).to(device)
+    # The same tensors each time, so that what is known about them is of use.
+    return (facts.rows(value, start, stop) if value.ndim else value).to(device)
 
 
 def total_over(
