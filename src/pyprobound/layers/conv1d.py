@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .. import kernels
+from .. import facts, kernels
 from ..base import BindingOptim, Call, Step
 from ..table import Table
 from . import jacobian, onehot
@@ -396,7 +396,7 @@ class Conv1d(Layer):
 
     def _has_degenerate_codes(self, seqs: Tensor) -> bool:
         last_simple_code = self.in_channels + 2
-        return seqs.numel() > 0 and int(seqs.max()) > last_simple_code
+        return seqs.numel() > 0 and facts.greatest(seqs) > last_simple_code
 
     # --- lengths -----------------------------------------------------------------
 

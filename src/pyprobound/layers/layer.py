@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from .. import facts
 from ..base import BindingOptim, Component, Spec, Transform
 from ..table import Table
 from ..users import Users
@@ -203,7 +204,7 @@ class Layer(Transform, LengthManager):
                 " which codes are missing positions; pass embedded sequences of shape"
                 " (rows, channels, length)"
             )
-        return (seqs != alphabet.neginf_pad).sum(dim=1)
+        return facts.row_lengths(seqs, alphabet.neginf_pad)
 
     def log_score(self, seqs: Tensor, log_hill: Tensor) -> Tensor:
         r"""The log of the summed affinity of all windows, as the last layer of a mode.

@@ -146,7 +146,7 @@ class MultiExperimentLoss(BaseLoss[Experiment, CountBatch]):
         return Curvature(
             outputs.masked_fill(impossible, 0.0),
             weights.masked_fill(impossible, 0.0),
-            float(batch.target.sum()),
+            float(facts.total(batch.target, accumulator(batch.target.device))),
         )
 
     def regularization(self, component: Component) -> Tensor:

@@ -113,7 +113,8 @@ def compare_enrichment(
     # Small, but such that no ratio of counts overflows.
     least = np.sqrt(np.finfo(np.float64).tiny)
     ratio = (predicted[:, 1] + least) / (predicted[:, 0] + least)
-    order = np.argsort(-ratio, kind="stable")
+    # Rows of equal predictions stay in their order, whatever the last digits are.
+    order = np.argsort(-np.log(ratio).round(5), kind="stable")
     epsilon = pseudocount(kernel)
     return Enrichment(
         *(
