@@ -137,6 +137,23 @@ def test_an_aggregate_is_fitted_as_a_round_is(fit_of):
     torch.testing.assert_close(of_aggregate.score(table)[1], of_round[1])
 
 
+def test_measured_energies_may_be_negative(fit_of):
+    rnd = make_round()
+    seqs, log_z, _ = truth(rnd)
+    energies = 1.8 - log_z
+    assert energies.min() < 0 < energies.max()
+    table = table_of([energies, np.full(len(energies), 0.3)], seqs=seqs)
+    fit = fit_of(Fit, rnd, table, lambda z: 1.8 - z, weighting="variance")
+    observed, predicted, lower, upper = fit.score(table)
+    torch.testing.assert_close(predicted, observed, rtol=1e-4, atol=1e-5)
+    # Error bars surround their values, and are not folded at zero.
+    torch.testing.assert_close(observed - lower, torch.full_like(observed, 0.3))
+    torch.testing.assert_close(upper - observed, torch.full_like(observed, 0.3))
+    assert float(fit([table]).negloglik) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="not a positive number"):
+        fit_of(LogFit, rnd, table)
+
+
 def test_split_rows_give_the_same_values(fit_of):
     rnd = make_round()
     seqs, _, share = truth(rnd)

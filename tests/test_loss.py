@@ -588,6 +588,19 @@ def test_pseudocounts_without_motifs():
     assert loss.regularization(loss.transforms[0]).item() == 0.0
 
 
+@pytest.mark.parametrize("max_split", [None, 4])
+def test_negative_counts_are_refused(max_split):
+    table = make_table()
+    loss = make_loss([table], max_split=max_split)
+    assert loss([table]).negloglik.isfinite()
+    table.target[6, 1] = -2.0  # a change in place is noticed
+    message = r"negative number \(\d, -2\); compare measured values"
+    with pytest.raises(ValueError, match=message):
+        loss([table])
+    table.target = table.target.abs()
+    assert loss([table]).negloglik.isfinite()
+
+
 # --- intensities -----------------------------------------------------------------
 
 

@@ -90,15 +90,23 @@ def test_the_counts_do_not_share_memory_with_the_frame():
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ([[1], [-1]], r"column 0 holds .*-1.* in row 1 \('GT'\)"),
+        ([[1.0], [-np.inf]], r"column 0 holds .*inf.* in row 1 \('GT'\)"),
         ([[1.0], [np.nan]], "column 0 holds .*nan.* in row 1"),
         ([[1.0], [np.inf]], "column 0 holds .*inf.* in row 1"),
-        ([[1], ["x"]], "column 0 does not hold counts"),
+        ([[1], ["x"]], "column 0 does not hold numbers"),
     ],
 )
 def test_values_that_are_no_counts_are_refused(counts, message):
     with pytest.raises(ValueError, match=message):
         CountTable(frame(["AC", "GT"], counts), DNA())
+
+
+def test_measured_values_may_be_negative_and_zero():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no count is missing
+        table = CountTable(frame(["AC", "GT", "AA"], [[-1.25], [0.0], [2.5]]), DNA())
+    assert table.target.tolist() == [[-1.25], [0.0], [2.5]]
+    assert table.counts_per_round.tolist() == [1.25]
 
 
 def test_rows_without_counts_are_kept_with_a_warning():

@@ -16,16 +16,19 @@ _BLOCK_ROWS = 1 << 16
 
 
 def read_counts(dataframe: pd.DataFrame) -> Tensor:
-    """Reads counts.
+    """Reads counts, or measured values.
+
+    Whether values are counts is known only to a likelihood, which refuses negative
+    ones; measured energies may be negative.
 
     Args:
-        dataframe: One column of counts per round.
+        dataframe: One column of counts per round, or of values and their errors.
 
     Returns:
         The counts, float32, of shape (rows, columns).
 
     Raises:
-        ValueError: A count is not a number, or negative.
+        ValueError: A count is not a finite number.
     """
     counts = np.empty(dataframe.shape, np.float32)
     for place, label in enumerate(dataframe.columns):
@@ -34,14 +37,14 @@ def read_counts(dataframe: pd.DataFrame) -> Tensor:
             counts[:, place] = column.to_numpy(np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"column {label!r} does not hold counts: {error}"
+                f"column {label!r} does not hold numbers: {error}"
             ) from None
-        wrong = ~((counts[:, place] >= 0) & np.isfinite(counts[:, place]))
+        wrong = ~np.isfinite(counts[:, place])
         if wrong.any():
             row = int(wrong.argmax())
             raise ValueError(
                 f"column {label!r} holds {column.iloc[row]!r} in row {row} "
-                f"({dataframe.index[row]!r}), but counts are numbers >= 0"
+                f"({dataframe.index[row]!r}), which is not a finite number"
             )
     return torch.from_numpy(counts)
 

@@ -29,8 +29,9 @@ class CountTable(Table[CountBatch], CountBatch):
     if `wildcard_pad` is set).
 
     Args:
-        dataframe: The sequences, as index, and one column of counts per round. It is
-            not changed.
+        dataframe: The sequences, as index, and one column of counts per round; or
+            measured values, such as energies, which may be negative, and their
+            errors. It is not changed.
         alphabet: The letters of the sequences.
         transliterate: Texts to replace in the sequences, in this order, each with its
             replacement.
@@ -69,11 +70,13 @@ class CountTable(Table[CountBatch], CountBatch):
         TypeError: The index holds something that is not a string.
         UnknownLetterError: A letter is not in the alphabet (it is a ``KeyError`` and a
             ``ValueError``, and names the letter, the row and the position).
-        ValueError: A count is negative or not a number, a blank precedes a letter, or
-            the lengths contradict each other.
+        ValueError: A count is not a finite number, a blank precedes a letter, or the
+            lengths contradict each other. (Negative counts are refused by the
+            likelihood.)
 
     Warns:
-        UserWarning: There are rows without a positive count. They are kept.
+        UserWarning: There are rows without a positive count, in a table without
+            negative values. They are kept.
     """
 
     def __init__(
@@ -277,7 +280,8 @@ def _translate_flank(alphabet: Alphabet, name: str, flank: str) -> Tensor:
 
 def _warn_of_empty_rows(target: Tensor) -> None:
     empty = ~(target > 0).any(dim=1)
-    if empty.any():
+    # Negative values are no counts: they are measurements, of which none is missing.
+    if empty.any() and not (target < 0).any():
         warnings.warn(
             f"{int(empty.sum())} of {len(target)} rows have no positive count, the "
             f"first of them row {int(empty.to(torch.uint8).argmax())}",

@@ -52,6 +52,8 @@ class BaseFit(BaseLoss[Any, CountBatch]):
         rnd: A round or an aggregate. Of a round, only its aggregate matters.
         dataset: The measurements: a table with one column (the values), two (and the
             errors, the same on both sides) or three (the lower and upper errors).
+            Values may be negative, as energies are. If no observation is, neither is
+            an end of an error bar: ends below zero are folded, as in PyProBound 1.5.
         prediction: Turns :math:`\log Z` into what is measured.
         observation: Turns the values of the table into what is predicted; errors
             become the values at the ends of the error bars.
@@ -123,6 +125,8 @@ class BaseFit(BaseLoss[Any, CountBatch]):
         self.dataset = dataset
         self.prediction = prediction
         self.observation = observation
+        with torch.inference_mode():
+            self._is_signed = bool((observation(dataset.target[:, 0]) < 0).any())
         self.train_posbias = train_posbias
         self.weighting: Weighting = weighting
         for part in self.model.modules():
@@ -221,11 +225,11 @@ class BaseFit(BaseLoss[Any, CountBatch]):
             return self.observation(values), None, None
         ends = torch.stack(
             [
-                self.observation(values - target[:, 1]).abs(),
-                self.observation(values + target[:, -1]).abs(),
+                self.observation(values - target[:, 1]),
+                self.observation(values + target[:, -1]),
             ]
         )
-        lower, upper = ends.sort(dim=0).values
+        lower, upper = (ends if self._is_signed else ends.abs()).sort(dim=0).values
         return self.observation(values), lower, upper
 
     @torch.inference_mode()
