@@ -37,7 +37,14 @@ def read_probound_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         ) from None
     try:
         whole = json.loads(text)
-    except json.JSONDecodeError:
+    except json.JSONDecodeError as error:
+        if not _is_by_lines(text):
+            raise InputError(
+                f"this is not JSON ({error.msg} at column {error.colno}); is the file"
+                " complete?",
+                path=path,
+                line=error.lineno,
+            ) from None
         models = _read_lines(text, path)
     else:
         models = whole if isinstance(whole, list) else [whole]
@@ -53,6 +60,12 @@ def read_probound_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
                 unit="model",
             )
     return models
+
+
+def _is_by_lines(text: str) -> bool:
+    """Whether a text looks like one JSON object per line, not one over many lines."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return all(line.startswith("{") and len(line) > 1 for line in lines[:2])
 
 
 def _read_lines(text: str, path: str | os.PathLike[str]) -> list[Any]:

@@ -117,7 +117,7 @@ def _write_matrix(
             f" windows, found shape {stored.shape}",
             key=f"{key}[{table_idx}]",
         )
-    matrix = _forward_coordinates(stored[:, :, : shape[0], : shape[1]])
+    matrix = forward_coordinates(stored[:, :, : shape[0], : shape[1]])
     n_strands = pair.n_strands
     for place, target in enumerate(pair.log_posbias):
         diagonal = np.diagonal(
@@ -126,8 +126,12 @@ def _write_matrix(
         target[0, 0] = torch.from_numpy(diagonal.copy()).to(target)
 
 
-def _forward_coordinates(matrix: FloatArray) -> FloatArray:
-    """Reverses the window axes of reverse strands."""
+def forward_coordinates(matrix: FloatArray) -> FloatArray:
+    """Reverses the window axes of reverse strands; twice is the matrix again.
+
+    Args:
+        matrix: Values of shape (strands, strands, windows, windows).
+    """
     result = matrix.copy()
     result[1:] = result[1:, :, ::-1]
     result[:, 1:] = result[:, 1:, :, ::-1]

@@ -105,6 +105,14 @@ class ModelLine:
         requested = int(self._modes[mode].get("dinucleotideDistance", 0))
         return max(0, min(requested, self.size(mode) - 1))
 
+    def symmetry_string(self, mode: int) -> str:
+        """What ties the positions of a motif; ``null`` for nothing."""
+        constraints = self._fit.get("modelFittingConstraints") or {}
+        modes = constraints.get("bindingModes") or []
+        if mode >= len(modes):
+            return "null"
+        return str(modes[mode].get("symmetryString", "null"))
+
     def is_single_stranded(self, mode: int) -> bool:
         """Whether a mode scores the forward strand alone."""
         return bool(self._modes[mode].get("singleStrand", False))
@@ -209,6 +217,15 @@ class ModelLine:
         return float(
             self._value("coefficients", kind, index, "activity", table, column)
         )
+
+    def stored_activity(self, kind: str, index: int) -> Any:
+        """The log activities of a mode or an interaction by table and column.
+
+        Args:
+            kind: See ``log_activity``.
+            index: See ``log_activity``.
+        """
+        return self._value("coefficients", kind, index).get("activity")
 
     def log_depths(self, table: int) -> list[float]:
         """The log of the depth of every column of a table."""

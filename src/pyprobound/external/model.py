@@ -19,7 +19,7 @@ from .experiments import NoncumulativeReference, parse_probound_rounds
 from .files import Fit
 from .interactions import parse_probound_interactions
 from .lines import ModelLine
-from .modes import parse_probound_modes, parse_probound_psam
+from .modes import Symmetry, parse_probound_modes, parse_probound_psam
 from .stages import Families, smoothed_families
 from .tables import parse_probound_alphabet
 
@@ -92,6 +92,7 @@ def parse_probound_model(
     *,
     regularization: Literal["final", "stage"] = "final",
     noncumulative_reference: NoncumulativeReference = "first",
+    symmetry: Symmetry = "free",
 ) -> ProBoundLoss:
     """Creates the loss of a fit, with all its coefficients.
 
@@ -111,6 +112,8 @@ def parse_probound_model(
             this stage.
         noncumulative_reference: See ``parse_probound_rounds``; ``none`` is the model
             of ProBound, and only matters where the enrichment is not cumulative.
+        symmetry: See ``parse_probound_psam``. ProBound regularises every copy of a
+            value that positions share, as ``free`` does.
 
     Raises:
         InputError: The fit uses something that has no counterpart, or the tables do
@@ -123,7 +126,7 @@ def parse_probound_model(
         )
     line = ModelLine(fit_final)
     _check_likelihood(line, len(count_tables))
-    specs = _parse_specs(fit_final, line)
+    specs = _parse_specs(fit_final, line, symmetry)
     experiments = []
     unused: list[Any] = []
     for index, table in enumerate(count_tables):
@@ -183,10 +186,12 @@ def _assemble(
     return loss
 
 
-def _parse_specs(fit_final: Fit, line: ModelLine) -> list[LayerSpec]:
+def _parse_specs(
+    fit_final: Fit, line: ModelLine, symmetry: Symmetry
+) -> list[LayerSpec]:
     alphabet = parse_probound_alphabet(fit_final)
     return [
-        parse_probound_psam(fit_final, mode)
+        parse_probound_psam(fit_final, mode, symmetry=symmetry)
         if line.size(mode)
         else NonSpecific(alphabet, ignore_length=True, name=line.mode_name(mode))
         for mode in range(line.n_modes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,10 +22,19 @@ from ..mode import Mode
 from ..table import CountTable
 from .files import Fit
 from .lines import FloatArray, ModelLine
+from .symmetry_strings import parse_symmetry_string
 from .tables import parse_probound_alphabet
 
+# Tied values that differ by less are taken for equal.
+_TIED = 1e-9
 
-def parse_probound_psam(fit_final: Fit, mode_idx: int) -> PSAM:
+
+Symmetry = Literal["free", "tied"]
+
+
+def parse_probound_psam(
+    fit_final: Fit, mode_idx: int, *, symmetry: Symmetry = "free"
+) -> PSAM:
     r"""Creates the motif of a mode.
 
     Values are :math:`-\Delta\Delta G / RT`, the same as those of a PSAM.
@@ -32,6 +42,9 @@ def parse_probound_psam(fit_final: Fit, mode_idx: int) -> PSAM:
     Args:
         fit_final: A model of ProBound, see ``get_fit_final``.
         mode_idx: The mode, counted from 0; -1 is the last one.
+        symmetry: With ``tied``, positions that share values in the fit share them here
+            too, if a PSAM can tie them in this way and the values agree. With
+            ``free``, all positions have values of their own.
 
     Raises:
         IndexError: There is no such mode.
@@ -55,19 +68,42 @@ def parse_probound_psam(fit_final: Fit, mode_idx: int) -> PSAM:
             "the mode scores both strands, but its letters have no complement",
             key=f"modelSettings.bindingModes[{mode}].singleStrand",
         )
-    psam = PSAM(
-        size,
-        alphabet,
-        pairwise_distance=line.pair_distance(mode),
-        score_reverse=is_double,
-        name=line.mode_name(mode),
-    )
     # The coefficient of the letter at each place of the alphabet.
     order = [line.letter_order.index(letter) for letter in alphabet.alphabet]
-    write_monomers(psam, line.monomers(mode)[:, order])
-    for distance in range(1, psam.pairwise_distance + 1):
-        _write(psam, distance, line.pairs(mode, distance)[:, order][:, :, order])
+    values = [line.monomers(mode)[:, order]] + [
+        line.pairs(mode, distance)[:, order][:, :, order]
+        for distance in range(1, line.pair_distance(mode) + 1)
+    ]
+    ids = _ids(line, mode) if symmetry == "tied" else None
+    for tied in [None] if ids is None else [ids, None]:
+        psam = PSAM(
+            size,
+            alphabet,
+            pairwise_distance=line.pair_distance(mode),
+            symmetry=tied,
+            score_reverse=is_double,
+            name=line.mode_name(mode),
+        )
+        if all(_write(psam, distance, block) for distance, block in enumerate(values)):
+            break
     return psam
+
+
+def _ids(line: ModelLine, mode: int) -> tuple[int, ...] | None:
+    """The ids of the positions of a motif; None if a PSAM cannot tie them."""
+    text = line.symmetry_string(mode)
+    key = f"modelFittingConstraints.bindingModes[{mode}].symmetryString"
+    found = parse_symmetry_string(text, key=key)
+    if found is None:
+        return None
+    if len(found.ids) != line.size(mode):
+        raise InputError(
+            f"{text!r} has {len(found.ids)} positions, but the mode has"
+            f" {line.size(mode)}",
+            key=key,
+        )
+    is_plain = not (found.own_complements or found.barriers or 0 in found.ids)
+    return found.ids if is_plain else None
 
 
 def write_monomers(psam: PSAM, values: FloatArray) -> None:
@@ -81,10 +117,20 @@ def write_monomers(psam: PSAM, values: FloatArray) -> None:
 
 
 @torch.no_grad()
-def _write(psam: PSAM, distance: int, values: FloatArray) -> None:
-    """Sets the features at one distance; with ids 1, 2, ... each has a class."""
-    for part, value in zip(psam.plan(distance).classes, values, strict=True):
-        psam.betas[part.key].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+def _write(psam: PSAM, distance: int, values: FloatArray) -> bool:
+    """Sets the features at one distance; False if values that are tied differ."""
+    plan = psam.plan(distance)
+    by_position = np.moveaxis(values, 0, -1)
+    stored = np.zeros(sum(part.size for part in plan.classes))
+    stored[plan.index] = by_position
+    if not np.allclose(stored[plan.index], by_position, rtol=0, atol=_TIED):
+        return False
+    end = 0
+    for part in plan.classes:
+        start, end = end, end + part.size
+        block = torch.from_numpy(stored[start:end].reshape(1, *part.shape))
+        psam.betas[part.key].copy_(block)
+    return True
 
 
 def parse_probound_modes(

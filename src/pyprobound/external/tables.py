@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..alphabets import DNA, Alphabet, Protein
+from ..alphabets import DNA, RNA, Alphabet, Protein
 from ..errors import InputError
 from ..table import CountTable
 from .files import Fit
@@ -41,6 +41,8 @@ def parse_probound_alphabet(fit_final: Fit) -> Alphabet:
         return Alphabet(letters, complement=True)
     if sorted(order) == sorted(Protein().alphabet):
         return Protein()
+    if order == "ACGU":
+        return RNA()
     return Alphabet(order, complement=False)
 
 

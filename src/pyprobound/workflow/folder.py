@@ -14,6 +14,7 @@ _OWN_FILES = (
     "config.yaml",
     "fit.log",
     "history.jsonl",
+    "model.json",
     "model.pt",
     "model.safetensors",
     "summary.json",
@@ -53,6 +54,11 @@ class OutputFolder:
     def checkpoint(self) -> Path:
         """The weights as PyProBound 1.5 reads them."""
         return self.path / "model.pt"
+
+    @property
+    def probound(self) -> Path:
+        """The model as ProBound and its tools read it."""
+        return self.path / "model.json"
 
     @property
     def history(self) -> Path:
