@@ -309,7 +309,7 @@ def test_errors_name_line_and_key(tmp_path, old, new, expected):
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n", "# nothing\n"])
 def test_a_configuration_is_a_mapping(tmp_path, text):
-    assert "expected a mapping with some of the keys device" in message(tmp_path, text)
+    assert "expected a mapping with some of the keys coop" in message(tmp_path, text)
 
 
 def test_files_that_are_no_text(tmp_path):
@@ -361,7 +361,8 @@ def test_every_constructor_option_of_a_motif_is_there():
         "prev",
         "name",
     }
-    assert set(PSAMModeConfig.model_fields) == options | {"type", "psam"}
+    own = {"type", "psam", "crop_left", "crop_right"}
+    assert set(PSAMModeConfig.model_fields) == options | own
 
 
 def test_defaults_are_those_of_the_library():

@@ -48,6 +48,7 @@ def test_everything_is_written(table, tmp_path):
         "config.yaml",
         "fit.log",
         "history.jsonl",
+        "model.json",
         "model.pt",
         "model.safetensors",
         "summary.json",

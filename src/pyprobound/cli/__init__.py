@@ -12,10 +12,14 @@ import click
 from .._version import __version__
 
 _COMMANDS = {
+    "convert": "Convert models and motifs between file formats.",
     "demo": "Fit a model to simulated reads and show the result.",
     "fit": "Fit a binding model to count tables.",
+    "model": "Look into a model, and take it apart.",
     "schema": "Print the JSON Schema of the configuration of a fit.",
+    "score": "Score sequences with a model.",
     "simulate": "Simulate a selection experiment.",
+    "validate": "Compare a model with measured affinities.",
 }
 
 
@@ -57,9 +61,9 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, "--version", prog_name="pyprobound")
 def main() -> None:
-    r"""Learn biophysical binding models from sequencing counts.
+    """Learn biophysical binding models from sequencing counts.
 
     \b
     Exit codes: 0 done, 1 the work failed, 2 the usage or the input is wrong,
     130 interrupted (Ctrl-C), 143 terminated.
-    """
+    """  # noqa: D301 - click needs the character \\b

@@ -170,6 +170,11 @@ _OPTIONS = {
     help="Starts that run at the same time and share the threads; by default as many"
     " as end soonest, which is one for small tables.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse keys that are not known in a configuration of ProBound.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit in OUTDIR.")
 @click.option("--force", is_flag=True, help="Replace another fit in OUTDIR.")
 @verbosity_options
@@ -180,19 +185,22 @@ def fit(
     input_path: Path,
     output: Path | None,
     jobs: int | None,
+    strict: bool,
     resume: bool,
     force: bool,
     quiet: bool,
     verbose: int,
     **options: Any,
 ) -> None:
-    r"""Fit a binding model to count tables.
+    """Fit a binding model to count tables.
 
     INPUT is a count table (.tsv, .csv, either gzipped, or .parquet: a column of
     sequences, then one column of counts per round, with or without a header line),
     or a YAML file that describes everything (see pyprobound schema), with which only
     --seed, --starts, --validation-fraction, --device, --threads and --jobs can be
-    given.
+    given; or a configuration of ProBound, a JSON list of functions or its full form,
+    with which the same holds. Its tables are looked for from the current folder, then
+    beside it, and the results go to its outputPath/baseName unless OUTDIR is given.
 
     A bare table holds DNA. Its first count column is the input library; each further
     one is a round of selection from the one before it. The model has one mode of
@@ -208,6 +216,7 @@ def fit(
       pyprobound fit counts.csv --left-flank ACGTC --right-flank GACGT --flank-length 5
       pyprobound fit counts.tsv.gz --size 12 -o out --resume    # after Ctrl-C
       pyprobound fit out/config.yaml -o again                   # the same fit again
+      pyprobound fit config.json -o out                         # as ProBound would
 
     \b
     OUTDIR holds:
@@ -221,15 +230,18 @@ def fit(
 
     A fit that was interrupted or killed is continued by the same command with
     --resume, and ends at the same result.
-    """
+    """  # noqa: D301 - click needs the character \\b
     verbosity = read_verbosity(quiet, verbose)
     is_yaml = input_path.suffix.lower() in _YAML
+    is_probound = not is_yaml and _is_probound(input_path)
     given = _given_options(ctx, options)
-    if is_yaml:
+    if is_yaml or is_probound:
         _refuse_options(ctx, given)
     folder = _default_output(input_path) if output is None else output
 
     def explain(error: InputError) -> InputError:
+        if is_probound:
+            return _name_file(error, input_path)
         return _place_in_file(error, input_path) if is_yaml else _name_option(error)
 
     with (
@@ -242,7 +254,12 @@ def fit(
                 "the standard input cannot be fitted, because it can be read only once;"
                 " give a file"
             )
-        config, tables = _configure(input_path, is_yaml, given)
+        if is_probound:
+            config, named = _translate(input_path, given, strict, verbosity)
+            folder = named if output is None else output
+            tables = None
+        else:
+            config, tables = _configure(input_path, is_yaml, given)
 
         from ..workflow import run_fit
 
@@ -275,7 +292,8 @@ def _refuse_options(ctx: click.Context, given: Mapping[str, Any]) -> None:
         if name not in _RUN_OPTIONS:
             option = "--" + name.replace("_", "-")
             raise click.UsageError(
-                f"{option} is for bare count tables; set it in the YAML file instead",
+                f"{option} is for bare count tables; set it in the configuration"
+                " instead",
                 ctx,
             )
 
@@ -332,6 +350,44 @@ def _configure(
         )
         table = drop_column(table, 0)
     return config, dict.fromkeys(config.tables, table)
+
+
+def _is_probound(path: Path) -> bool:
+    """Whether a file is a configuration of ProBound; tables are not looked into."""
+    from ..io.tables import SUFFIXES
+
+    if path.name.lower().endswith(SUFFIXES) or not path.is_file():
+        return path.suffix.lower() == ".json"
+    from ..config.probound import is_probound
+
+    return is_probound(path)
+
+
+def _translate(
+    path: Path, given: Mapping[str, Any], strict: bool, verbosity: int
+) -> tuple[FitConfig, Path]:
+    """A configuration of ProBound as ours, and the folder that it names."""
+    from ..config.probound import translate_file
+
+    found = translate_file(path, strict=strict)
+    if verbosity >= NORMAL:
+        for remark in found.remarks:
+            click.echo(f"Warning: {path}, {remark}", err=True)
+    output = found.file.config.optimizer_setting.output
+    folder = _default_output(path)
+    if output.base_name is not None:
+        folder = Path(output.output_path or ".") / output.base_name
+    return found.config.model_copy(update=dict(given)), folder
+
+
+def _name_file(error: InputError, path: Path) -> InputError:
+    """Names the file whose translation an error is about."""
+    if error.path is not None:
+        return error
+    message = error.message
+    if error.key is not None:
+        message += "; see pyprobound convert for the keys of the translation"
+    return InputError(message, path=path, key=error.key)
 
 
 def _name_option(error: InputError) -> InputError:

@@ -9,14 +9,14 @@ import click
 
 @click.command()
 def schema() -> None:
-    r"""Print the JSON Schema of the configuration of a fit.
+    """Print the JSON Schema of the configuration of a fit.
 
     Editors use it to complete and check YAML files.
 
     \b
     Example:
       pyprobound schema > fit.schema.json
-    """
+    """  # noqa: D301 - click needs the character \\b
     from ..config import FitConfig
 
     click.echo(json.dumps(FitConfig.model_json_schema(), indent=2))

@@ -5,6 +5,7 @@ The names here import neither torch nor the model; ``pyprobound.config.build`` a
 """
 
 from .base import ConfigModel
+from .cooperativities import CooperativityConfig
 from .documents import dump_config, load_config, validate
 from .experiments import (
     BoundRoundConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "BoundUnsaturatedRoundConfig",
     "ConfigModel",
     "ContributionConfig",
+    "CooperativityConfig",
     "ExperimentConfig",
     "ExponentialRoundConfig",
     "FitConfig",

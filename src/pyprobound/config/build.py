@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import rounds as rounds_module
 from ..aggregate import Aggregate, Contribution
 from ..alphabets import Alphabet
+from ..base import Binding
+from ..cooperativity import Cooperativity, Spacing
 from ..errors import InputError
 from ..experiment import Experiment
 from ..layers import PSAM, NonSpecific
@@ -18,6 +20,7 @@ from ..mode import Mode
 from ..rounds import BaseRound, InitialRound, Round
 from ..table import CountTable
 from .alphabets import flanks, make_alphabet
+from .cropping import Cropping
 from .experiments import (
     ExponentialRoundConfig,
     InitialRoundConfig,
@@ -44,6 +47,8 @@ class Model:
         experiments: The experiments.
         modes: The modes of each experiment. Modes of the same name share their
             motif, and have the lengths of their own table.
+        cooperativities: The cooperativities of each experiment. Those of the same
+            name share their energies by offset.
     """
 
     config: FitConfig
@@ -51,6 +56,21 @@ class Model:
     psams: Mapping[str, PSAM]
     experiments: Mapping[str, Experiment]
     modes: Mapping[str, Mapping[str, Mode]]
+    cooperativities: Mapping[str, Mapping[str, Cooperativity]] = field(
+        default_factory=dict
+    )
+
+    def bindings_called(self, name: str) -> list[Binding]:
+        """The modes or cooperativities of one name, one for each experiment with it.
+
+        Args:
+            name: The name.
+        """
+        groups: list[Mapping[str, Binding]] = [
+            *self.modes.values(),
+            *self.cooperativities.values(),
+        ]
+        return [group[name] for group in groups if name in group]
 
 
 def build(config: FitConfig, tables: Mapping[str, CountTable]) -> Model:
@@ -71,19 +91,27 @@ def build(config: FitConfig, tables: Mapping[str, CountTable]) -> Model:
         name: _make_psam(config, name, part) for name, part in config.psams.items()
     }
     modes: dict[str, dict[str, Mode]] = {}
+    spacings: dict[str, Spacing] = {}
+    cropping = Cropping()
+    pairs: dict[str, dict[str, Cooperativity]] = {}
     experiments: dict[str, Experiment] = {}
     for name, part in config.experiments.items():
         table = tables[part.table]
         modes[name] = {
-            mode: _make_mode(config, mode, table, psams, specs)
+            mode: _make_mode(config, mode, table, psams, specs, cropping)
             for mode in config.modes_of(name)
         }
-        experiments[name] = _make_experiment(config, name, modes[name])
+        pairs[name] = {
+            pair: _make_cooperativity(config, pair, modes[name], spacings)
+            for pair in config.cooperativities_of(name)
+        }
+        bindings = {**modes[name], **pairs[name]}
+        experiments[name] = _make_experiment(config, name, bindings)
     with _errors_at("loss"):
         loss = MultiExperimentLoss(
             list(experiments.values()), **config.loss.model_dump()
         )
-    return Model(config, loss, psams, experiments, modes)
+    return Model(config, loss, psams, experiments, modes, pairs)
 
 
 def make_table(config: TableConfig, name: str, frame: pd.DataFrame) -> CountTable:
@@ -138,12 +166,12 @@ def _make_mode(
     table: CountTable,
     psams: Mapping[str, PSAM],
     specs: dict[tuple[str, Alphabet], NonSpecific],
+    cropping: Cropping,
 ) -> Mode:
     part = config.modes[name]
     with _errors_at("modes", name):
         if isinstance(part, PSAMModeConfig):
-            options = part.model_dump(exclude={"type", "psam"})
-            return Mode.from_psam(psams[part.psam], table, name=name, **options)
+            return cropping.make_mode(part, psams[part.psam], table, name)
         key = (name, table.alphabet)
         if key not in specs:
             specs[key] = NonSpecific(
@@ -154,8 +182,40 @@ def _make_mode(
         )
 
 
+_OF_SPACING = {
+    "score_same",
+    "score_reverse",
+    "score_mode",
+    "max_overlap",
+    "max_spacing",
+    "ignore_pad",
+    "anchor",
+}
+
+
+def _make_cooperativity(
+    config: FitConfig,
+    name: str,
+    modes: Mapping[str, Mode],
+    spacings: dict[str, Spacing],
+) -> Cooperativity:
+    part = config.cooperativities[name]
+    first, second = (modes[mode] for mode in part.modes)
+    with _errors_at("cooperativities", name):
+        if name not in spacings:
+            spacings[name] = Spacing(
+                first.key(),
+                second.key(),
+                normalize=part.normalize_spacing,
+                name=name,
+                **part.model_dump(include=_OF_SPACING),
+            )
+        others = part.model_dump(exclude=_OF_SPACING | {"modes", "normalize_spacing"})
+        return Cooperativity(spacings[name], first, second, **others)
+
+
 def _make_experiment(
-    config: FitConfig, name: str, modes: Mapping[str, Mode]
+    config: FitConfig, name: str, modes: Mapping[str, Binding]
 ) -> Experiment:
     part = config.experiments[name]
     made: dict[str, BaseRound] = {}
@@ -178,7 +238,7 @@ def _make_round(
     step: SelectionRoundConfig,
     name: str,
     made: Mapping[str, BaseRound],
-    modes: Mapping[str, Mode],
+    modes: Mapping[str, Binding],
 ) -> Round:
     options: dict[str, Any] = {}
     if isinstance(step, RhoGammaRoundConfig):
@@ -202,7 +262,7 @@ def _make_aggregate(
     config: FitConfig,
     step: SelectionRoundConfig,
     made: Mapping[str, BaseRound],
-    modes: Mapping[str, Mode],
+    modes: Mapping[str, Binding],
 ) -> Aggregate:
     if step.from_round is not None:
         source = made[step.from_round]
@@ -223,7 +283,7 @@ def _make_aggregate(
     else:
         contributions = [
             Contribution(modes[name], activity_heuristic=step.activity_heuristic)
-            for name in step.binding or config.modes
+            for name in step.binding or config.binding_names
         ]
     return Aggregate(
         contributions,

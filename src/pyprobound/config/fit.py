@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from .base import ConfigModel, Key, Name, problem
+from .cooperativities import CooperativityConfig
 from .experiments import ExperimentConfig, InitialRoundConfig
 from .modes import ModeConfig, PSAMConfig, PSAMModeConfig
 from .tables import TableConfig
@@ -27,6 +28,7 @@ class FitConfig(ConfigModel):
     tables: dict[Name, TableConfig] = Field(min_length=1)
     psams: dict[Name, PSAMConfig] = Field(default={})
     modes: dict[Name, ModeConfig] = Field(min_length=1)
+    cooperativities: dict[Name, CooperativityConfig] = Field(default={})
     experiments: dict[Name, ExperimentConfig] = Field(min_length=1)
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -55,6 +57,7 @@ class FitConfig(ConfigModel):
     def _check(self) -> FitConfig:
         _check_tables(self)
         _check_modes(self)
+        _check_cooperativities(self)
         _check_rounds(self)
         _check_order(self)
         weights = self.loss.weights
@@ -67,7 +70,9 @@ class FitConfig(ConfigModel):
         return self
 
     def bindings(self, experiment: str) -> list[list[str]]:
-        """The names of the modes in each round of an experiment, none at the start.
+        """The names of what binds in each round of an experiment, none at the start.
+
+        They are names of modes and of cooperativities.
 
         Args:
             experiment: The name of the experiment.
@@ -82,17 +87,35 @@ class FitConfig(ConfigModel):
             elif step.contributions is not None:
                 found[name] = [entry.binding for entry in step.contributions]
             else:
-                found[name] = step.binding or list(self.modes)
+                found[name] = step.binding or self.binding_names
         return list(found.values())
+
+    @property
+    def binding_names(self) -> list[str]:
+        """The names of all modes and cooperativities, in this order."""
+        return [*self.modes, *self.cooperativities]
 
     def modes_of(self, experiment: str) -> list[str]:
         """The names of the modes of an experiment, in the order of the configuration.
+
+        Modes that only bind together with another one are among them.
 
         Args:
             experiment: The name of the experiment.
         """
         used = {name for names in self.bindings(experiment) for name in names}
+        for name in self.cooperativities_of(experiment):
+            used.update(self.cooperativities[name].modes)
         return [name for name in self.modes if name in used]
+
+    def cooperativities_of(self, experiment: str) -> list[str]:
+        """The names of the cooperativities of an experiment, likewise in order.
+
+        Args:
+            experiment: The name of the experiment.
+        """
+        used = {name for names in self.bindings(experiment) for name in names}
+        return [name for name in self.cooperativities if name in used]
 
 
 def describe_key(key: Key) -> str:
@@ -138,6 +161,18 @@ def _check_modes(config: FitConfig) -> None:
             raise problem(["psams", name], "no mode uses this motif")
 
 
+def _check_cooperativities(config: FitConfig) -> None:
+    for name, part in config.cooperativities.items():
+        key: Key = ("cooperativities", name)
+        if name in config.modes:
+            raise problem(key, "a mode has this name; choose another one")
+        for place, mode in enumerate(part.modes):
+            where = (*key, "modes", place)
+            _check_known(mode, config.modes, where, "mode")
+            if not isinstance(config.modes[mode], PSAMModeConfig):
+                raise problem(where, f"the mode {mode!r} has no motif")
+
+
 def _check_rounds(config: FitConfig) -> None:
     for name, experiment in config.experiments.items():
         for place, step in enumerate(experiment.rounds):
@@ -145,10 +180,11 @@ def _check_rounds(config: FitConfig) -> None:
                 continue
             key: Key = ("experiments", name, "rounds", place)
             for index, mode in enumerate(step.binding or []):
-                _check_known(mode, config.modes, (*key, "binding", index), "mode")
+                where: Key = (*key, "binding", index)
+                _check_known(mode, config.binding_names, where, "mode")
             for index, part in enumerate(step.contributions or []):
                 where = (*key, "contributions", index, "binding")
-                _check_known(part.binding, config.modes, where, "mode")
+                _check_known(part.binding, config.binding_names, where, "mode")
                 if part.train_activity is False and math.isinf(part.log_activity):
                     raise problem(
                         (*key, "contributions", index),
@@ -158,6 +194,9 @@ def _check_rounds(config: FitConfig) -> None:
     for name in config.modes:
         if not any(name in config.modes_of(part) for part in config.experiments):
             raise problem(["modes", name], "no round binds by this mode")
+    for name in config.cooperativities:
+        if not any(name in config.cooperativities_of(p) for p in config.experiments):
+            raise problem(["cooperativities", name], "no round binds by it")
 
 
 def _check_order(config: FitConfig) -> None:
@@ -170,11 +209,11 @@ def _check_order(config: FitConfig) -> None:
     for group_place, group in enumerate(order):
         for place, name in enumerate(group):
             key: Key = ("training", "order", group_place, place)
-            _check_known(name, config.modes, key, "mode")
+            _check_known(name, config.binding_names, key, "mode")
             if name in seen:
                 raise problem(key, f"the mode {name!r} is listed twice")
             seen.add(name)
-    missing = [name for name in config.modes if name not in seen]
+    missing = [name for name in config.binding_names if name not in seen]
     if missing:
         raise problem(
             ["training", "order"],

@@ -174,6 +174,14 @@ class PSAMModeConfig(ConfigModel):
 
     type: Literal["psam"]
     psam: Name = Field(description="The name of the motif.")
+    crop_left: NonNegativeInt = Field(
+        default=0,
+        description="Letters at the left end, of those that the table gives, that this"
+        " mode does not score: where it sees less of the flanks than others.",
+    )
+    crop_right: NonNegativeInt = Field(
+        default=0, description="The same at the right end."
+    )
     train_posbias: bool = Field(
         default=False, description="Whether to train a position bias."
     )

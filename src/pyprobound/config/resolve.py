@@ -164,7 +164,7 @@ def _resolve_round(config: FitConfig, step: RoundConfig, name: str) -> RoundConf
     if isinstance(step, InitialRoundConfig):
         return _changed(step, name=name)
     if step.contributions is None and step.from_round is None:
-        return _changed(step, name=name, binding=step.binding or list(config.modes))
+        return _changed(step, name=name, binding=step.binding or config.binding_names)
     return _changed(step, name=name)
 
 

@@ -166,8 +166,9 @@ def _check_lengths(config: FitConfig, experiment: str, source: TableData) -> Non
             continue
         psam = config.psams[mode.psam]
         span = psam.dilation * (psam.kernel_size - 1) + 1
-        if shortest + flanks < span:
-            with_flanks = f" ({shortest + flanks} with its flanks)" if flanks else ""
+        seen = flanks - mode.crop_left - mode.crop_right
+        if shortest + seen < span:
+            with_flanks = f" ({shortest + seen} with its flanks)" if seen else ""
             raise InputError(
                 f"the shortest sequence has {shortest} letters{with_flanks}, but the"
                 f" motif {mode.psam!r} covers {span}; choose a smaller motif, score more"

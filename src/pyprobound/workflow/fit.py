@@ -15,14 +15,17 @@ import torch
 from ..checkpoint import write_atomically
 from ..config import FitConfig
 from ..config.build import Model
+from ..errors import InputError
 from ..io.tables import TableData
 from ..optim.records import Consumer
 from .data import FitData, load_data
 from .devices import limited_threads
+from .export_model import fit_metadata, write_model_json
 from .folder import OutputFolder
 from .jobs import Jobs, check_jobs, choose_jobs
 from .logos import write_logos
 from .models import FittedModel, load_model, save_model
+from .one_start import Start
 from .runlog import RunLog, open_log
 from .starts import best_start, check_model, restore, run_starts
 from .summary import summarize
@@ -126,6 +129,7 @@ def _fit(
     model = restore(best, data, folder)
     _write_model(model, data, folder, log)
     seconds = time.perf_counter() - began + earlier
+    _write_probound(model, data, folder, log, best, seconds)
     summary = summarize(model, data, results, best, seconds)
     text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
     log.info(
@@ -139,10 +143,7 @@ def _fit(
 def _write_model(
     model: Model, data: FitData, folder: OutputFolder, log: RunLog
 ) -> None:
-    flanks = tuple(
-        (table.left_flank_length, table.right_flank_length)
-        for table in data.train_tables
-    )
+    flanks = _flanks(data)
     try:
         model.loss.save(folder.checkpoint, flanks, format="1.5")
     except ValueError as error:
@@ -150,6 +151,44 @@ def _write_model(
         folder.checkpoint.unlink(missing_ok=True)
     save_model(folder.model, model, flank_lengths=flanks)
     write_logos(model.psams, folder, log)
+
+
+def _write_probound(
+    model: Model,
+    data: FitData,
+    folder: OutputFolder,
+    log: RunLog,
+    best: Start,
+    seconds: float,
+) -> None:
+    metadata = fit_metadata(
+        model.loss,
+        data.train_tables,
+        negloglik=best.negloglik,
+        regularization=best.regularization,
+        seconds=seconds,
+        n_evaluations=best.n_evaluations,
+    )
+    try:
+        losses = write_model_json(
+            folder.probound,
+            model,
+            metadata=metadata,
+            flank_lengths=_flanks(data),
+        )
+    except InputError as error:
+        log.warning(f"{folder.probound.name} is not written: {error}")
+        folder.probound.unlink(missing_ok=True)
+        return
+    for loss in losses:
+        log.info(f"{folder.probound.name}: {loss}")
+
+
+def _flanks(data: FitData) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (table.left_flank_length, table.right_flank_length)
+        for table in data.train_tables
+    )
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -158,5 +158,5 @@ def empty_tables(config: FitConfig) -> dict[str, CountTable]:
 
 
 def _parts(model: Model) -> Mapping[str, Any]:
-    names = ("config", "loss", "psams", "experiments", "modes")
+    names = ("config", "loss", "psams", "experiments", "modes", "cooperativities")
     return {name: getattr(model, name) for name in names}

@@ -179,8 +179,8 @@ def training_order(model: Model) -> list[list[tuple[Hashable, ...]]] | None:
     for names in order:
         group: list[tuple[Hashable, ...]] = []
         for name in names:
-            for modes in model.modes.values():
-                if name in modes and (key := tuple(modes[name].key())) not in seen:
+            for binding in model.bindings_called(name):
+                if (key := tuple(binding.key())) not in seen:
                     seen.add(key)
                     group.append(key)
         if group:

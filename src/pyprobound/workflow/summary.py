@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._version import __version__
+from ..base import Binding
 from ..config.build import Model
 from ..layers import PSAM
-from ..mode import Mode
 from ..rounds import Round
 from .data import FitData
 from .motifs import MotifEnergies
@@ -49,6 +49,9 @@ def summarize(
         "version": __version__,
         "tables": [_table(name, data) for name in config.tables],
         "modes": [_mode(name, model) for name in config.modes],
+        "cooperativities": [
+            _cooperativity(name, model) for name in config.cooperativities
+        ],
         "starts": [
             {
                 "seed": start.seed,
@@ -96,7 +99,7 @@ def _table(name: str, data: FitData) -> dict[str, Any]:
 
 def _mode(name: str, model: Model) -> dict[str, Any]:
     modes = [group[name] for group in model.modes.values() if name in group]
-    spec = next(iter(modes[0].key()))
+    spec = next((part for part in modes[0].key() if isinstance(part, PSAM)), None)
     described: dict[str, Any] = {
         "name": name,
         "type": model.config.modes[name].type,
@@ -105,7 +108,7 @@ def _mode(name: str, model: Model) -> dict[str, Any]:
         "letters": [],
         "psam": [],
     }
-    if isinstance(spec, PSAM):
+    if spec is not None:
         motifs = [_motif(spec, motif) for motif in range(spec.n_motifs)]
         described |= {"size": spec.kernel_size, **motifs[0]}
         if len(motifs) > 1:
@@ -118,6 +121,18 @@ def _mode(name: str, model: Model) -> dict[str, Any]:
     return described
 
 
+def _cooperativity(name: str, model: Model) -> dict[str, Any]:
+    return {
+        "name": name,
+        "modes": list(model.config.cooperativities[name].modes),
+        "log_activity": {
+            experiment: _activities(model, experiment, group[name])
+            for experiment, group in model.cooperativities.items()
+            if name in group
+        },
+    }
+
+
 def _motif(psam: PSAM, motif: int) -> dict[str, Any]:
     energies = MotifEnergies(psam, motif)
     letters = [] if psam.alphabet is None else list(psam.alphabet.alphabet)
@@ -128,13 +143,15 @@ def _motif(psam: PSAM, motif: int) -> dict[str, Any]:
     }
 
 
-def _activities(model: Model, experiment: str, mode: Mode) -> dict[str, float | None]:
-    """The log activity of a mode in each round that it binds in."""
+def _activities(
+    model: Model, experiment: str, binding: Binding
+) -> dict[str, float | None]:
+    """The log activity of a mode or cooperativity in each round that it binds in."""
     found: dict[str, float | None] = {}
     for step in model.experiments[experiment].rounds:
         if not isinstance(step, Round):
             continue
         for contribution in step.aggregate.contributions:
-            if contribution.binding is mode:
+            if contribution.binding is binding:
                 found[step.name] = _plain(contribution.log_activity.item())
     return found
