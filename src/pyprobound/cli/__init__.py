@@ -6,10 +6,15 @@ Commands are imported when they are called, so that ``pyprobound --help`` is qui
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 
 from .._version import __version__
+
+# PyTorch's threads otherwise wait in a loop, which takes the cores from other processes
+# and from each other: with one more process, fits would take ten times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _COMMANDS = {
     "convert": "Convert models and motifs between file formats.",

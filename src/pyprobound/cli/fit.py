@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
+from .probound import holds_probound, name_file, read_probound
 from .progress import progress
 from .support import (
     NORMAL,
@@ -233,15 +234,15 @@ def fit(
     """  # noqa: D301 - click needs the character \\b
     verbosity = read_verbosity(quiet, verbose)
     is_yaml = input_path.suffix.lower() in _YAML
-    is_probound = not is_yaml and _is_probound(input_path)
+    is_probound = not is_yaml and holds_probound(input_path)
     given = _given_options(ctx, options)
     if is_yaml or is_probound:
-        _refuse_options(ctx, given)
+        _refuse_options(ctx, given, "YAML file" if is_yaml else "configuration")
     folder = _default_output(input_path) if output is None else output
 
     def explain(error: InputError) -> InputError:
         if is_probound:
-            return _name_file(error, input_path)
+            return name_file(error, input_path)
         return _place_in_file(error, input_path) if is_yaml else _name_option(error)
 
     with (
@@ -255,8 +256,8 @@ def fit(
                 " give a file"
             )
         if is_probound:
-            config, named = _translate(input_path, given, strict, verbosity)
-            folder = named if output is None else output
+            config, named = read_probound(input_path, given, strict, verbosity)
+            folder = output or named or folder
             tables = None
         else:
             config, tables = _configure(input_path, is_yaml, given)
@@ -286,14 +287,13 @@ def _given_options(ctx: click.Context, options: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _refuse_options(ctx: click.Context, given: Mapping[str, Any]) -> None:
+def _refuse_options(ctx: click.Context, given: Mapping[str, Any], kind: str) -> None:
     """Options that describe the model are in the configuration already."""
     for name in given:
         if name not in _RUN_OPTIONS:
             option = "--" + name.replace("_", "-")
             raise click.UsageError(
-                f"{option} is for bare count tables; set it in the configuration"
-                " instead",
+                f"{option} is for bare count tables; set it in the {kind} instead",
                 ctx,
             )
 
@@ -350,44 +350,6 @@ def _configure(
         )
         table = drop_column(table, 0)
     return config, dict.fromkeys(config.tables, table)
-
-
-def _is_probound(path: Path) -> bool:
-    """Whether a file is a configuration of ProBound; tables are not looked into."""
-    from ..io.tables import SUFFIXES
-
-    if path.name.lower().endswith(SUFFIXES) or not path.is_file():
-        return path.suffix.lower() == ".json"
-    from ..config.probound import is_probound
-
-    return is_probound(path)
-
-
-def _translate(
-    path: Path, given: Mapping[str, Any], strict: bool, verbosity: int
-) -> tuple[FitConfig, Path]:
-    """A configuration of ProBound as ours, and the folder that it names."""
-    from ..config.probound import translate_file
-
-    found = translate_file(path, strict=strict)
-    if verbosity >= NORMAL:
-        for remark in found.remarks:
-            click.echo(f"Warning: {path}, {remark}", err=True)
-    output = found.file.config.optimizer_setting.output
-    folder = _default_output(path)
-    if output.base_name is not None:
-        folder = Path(output.output_path or ".") / output.base_name
-    return found.config.model_copy(update=dict(given)), folder
-
-
-def _name_file(error: InputError, path: Path) -> InputError:
-    """Names the file whose translation an error is about."""
-    if error.path is not None:
-        return error
-    message = error.message
-    if error.key is not None:
-        message += "; see pyprobound convert for the keys of the translation"
-    return InputError(message, path=path, key=error.key)
 
 
 def _name_option(error: InputError) -> InputError:

@@ -205,15 +205,23 @@ def _check_order(config: FitConfig) -> None:
         return
     if config.training.mode != "sequential":
         raise problem(["training", "order"], "needs mode: sequential")
+    found = {n for part in config.experiments for r in config.bindings(part) for n in r}
+    bound = [name for name in config.binding_names if name in found]
     seen: set[str] = set()
     for group_place, group in enumerate(order):
         for place, name in enumerate(group):
             key: Key = ("training", "order", group_place, place)
             _check_known(name, config.binding_names, key, "mode")
+            if name not in bound:
+                raise problem(
+                    key,
+                    f"no round binds by {name!r} alone; it is trained with its"
+                    " cooperativity",
+                )
             if name in seen:
                 raise problem(key, f"the mode {name!r} is listed twice")
             seen.add(name)
-    missing = [name for name in config.binding_names if name not in seen]
+    missing = [name for name in bound if name not in seen]
     if missing:
         raise problem(
             ["training", "order"],

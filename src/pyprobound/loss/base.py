@@ -29,7 +29,7 @@ TransformT = TypeVar("TransformT", bound=Transform)
 BatchT = TypeVar("BatchT", bound=Batch)
 
 # Bounds the memory that a large table takes; larger parts are not faster.
-_MAX_ROWS = 1 << 20
+_MAX_ROWS = 1 << 19
 # The derivatives of so many rows are held at once.
 _CURVATURE_ROWS = 1 << 13
 
@@ -90,7 +90,7 @@ class BaseLoss(Component, Generic[TransformT, BatchT]):
         equalize_contribution: Whether the weights are changed at every evaluation so
             that the terms :math:`w_t NLL_t` are in the ratio of the weights given;
             their sum stays the same.
-        max_split: The number of rows that are scored at once, by default about a
+        max_split: The number of rows that are scored at once, by default about half a
             million. If the rows are split, second derivatives are not available.
 
     Attributes:

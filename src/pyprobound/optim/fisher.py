@@ -86,7 +86,7 @@ class FisherScoring(torch.optim.Optimizer):
         fisher: FisherFunction | None = None,
         max_iter: int = 20,
         tolerance_grad: float = 1e-8,
-        tolerance_change: float = 1e-11,
+        tolerance_change: float = 1e-12,
         damping: float = 0.1,
         max_parameters: int = 2000,
     ) -> None:

@@ -172,7 +172,7 @@ def models_to_models(
         places = chosen_places(model.path, names, options.modes)
         losses += [Loss(model.path.name, remark) for remark in model.remarks]
         if options.modes and len(places) < len(names):
-            losses += model_losses(model, places)
+            losses += model_losses(model, places, keeps_activities=True)
             model = _with_modes(model, places)
         selected.append(model)
     names = [mode.name for model in selected for mode in model.modes]
@@ -237,9 +237,7 @@ def _write_pyprobound(
     save_as_model(output, model, kept)
     losses = []
     if model.kind == "probound-fit" or model.interactions:
-        losses = [
-            loss for loss in model_losses(model, kept) if "activities" not in loss.what
-        ]
+        losses = model_losses(model, kept, keeps_activities=True)
     return "", losses
 
 

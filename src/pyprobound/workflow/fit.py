@@ -27,6 +27,7 @@ from .logos import write_logos
 from .models import FittedModel, load_model, save_model
 from .one_start import Start
 from .runlog import RunLog, open_log
+from .stages import stages_of
 from .starts import best_start, check_model, restore, run_starts
 from .summary import summarize
 
@@ -131,6 +132,7 @@ def _fit(
     seconds = time.perf_counter() - began + earlier
     _write_probound(model, data, folder, log, best, seconds)
     summary = summarize(model, data, results, best, seconds)
+    summary["stages"] = stages_of(folder.history, model, best.start)
     text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
     log.info(
         f"kept start {best.start + 1}: NLL per read {best.negloglik:.10f},"

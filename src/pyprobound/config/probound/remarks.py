@@ -12,6 +12,8 @@ from ..fit import describe_key
 from . import schema
 from .documents import Document
 
+Kind = Literal["unknown", "dead", "note", "info"]
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -21,13 +23,14 @@ class Remark:
         key: The setting.
         message: What about it.
         line: Its line in the file, counted from 1.
-        kind: Whether the key is unknown, has no effect, or is none of these.
+        kind: Whether the key is unknown or has no effect; a note about something
+            else; or information that calls for no attention.
     """
 
     key: str
     message: str
     line: int | None = None
-    kind: Literal["unknown", "dead", "note"] = "note"
+    kind: Kind = "note"
 
     @classmethod
     def at(
@@ -35,7 +38,7 @@ class Remark:
         document: Document,
         key: Key,
         message: str,
-        kind: Literal["unknown", "dead", "note"] = "note",
+        kind: Kind = "note",
     ) -> Remark:
         """A remark about a place of a file.
 

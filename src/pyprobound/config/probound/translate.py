@@ -22,7 +22,6 @@ from .remarks import Remark
 from .translate_experiments import translate_experiments, translate_tables
 from .translate_modes import (
     names_of_interaction,
-    partner_name,
     translate_interactions,
     translate_modes,
     translate_psams,
@@ -111,7 +110,8 @@ def translate(
 def convert(path: str | Path, *, strict: bool = False) -> str:
     """Writes a configuration of ProBound as ours.
 
-    Remarks about settings are warnings, and comments in the text.
+    Remarks about settings are comments in the text; those that call for attention
+    are warnings too.
 
     Args:
         path: A builder file or a full configuration (JSON).
@@ -125,6 +125,8 @@ def convert(path: str | Path, *, strict: bool = False) -> str:
     """
     translated = translate_file(path, strict=strict)
     for remark in translated.remarks:
+        if remark.kind == "info":
+            continue
         text = f"{path}: {remark}" if remark.line is None else f"{path}, {remark}"
         warnings.warn(text, ProBoundConfigWarning, stacklevel=2)
     return translated.to_yaml()
@@ -192,12 +194,9 @@ def _optimizer(work: Translation) -> Values:
 def _order(work: Translation) -> list[list[str]]:
     """Mode after mode, each interaction as soon as its modes are there."""
     pending = dict(enumerate(work.settings.binding_mode_interactions))
-    partners = {mode for part in pending.values() for mode in part.binding_modes}
     order: list[list[str]] = []
     for place in range(len(work.settings.binding_modes)):
-        names = [mode_name(place)]
-        names += [partner_name(work, place)] if place in partners else []
-        order.append(list(dict.fromkeys(names)))
+        order.append([mode_name(place)])
         for number, part in list(pending.items()):
             if max(part.binding_modes) <= place:
                 del pending[number]

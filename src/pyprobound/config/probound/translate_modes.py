@@ -225,6 +225,7 @@ def _frame_search(work: Translation, place: int, asked_for: Values) -> Values:
             constraints_key("bindingModes", place),
             "training also shifts the motif, to find a lower value of the same"
             f" objective ({', '.join(added)})",
+            "info",
         )
     return dict.fromkeys(added, True)
 

@@ -14,7 +14,7 @@ from ..fit import describe_key
 from . import schema
 from .checks import active_in_column, member_interactions, member_modes, modeled_columns
 from .config import ProBoundFile
-from .remarks import Remark
+from .remarks import Kind, Remark
 
 
 @dataclass
@@ -43,9 +43,9 @@ class Translation:
         """The number of tables."""
         return len(self.settings.count_table)
 
-    def note(self, key: Key, message: str) -> None:
+    def note(self, key: Key, message: str, kind: Kind = "note") -> None:
         """Adds a remark about a setting."""
-        self.remarks.append(Remark.at(self.file.document, key, message))
+        self.remarks.append(Remark.at(self.file.document, key, message, kind))
 
     def lack(self, key: Key, message: str) -> None:
         """Adds a setting that cannot be expressed."""

@@ -57,7 +57,6 @@ def motifs_of_psam(
         pairs = {
             distance: _array(psam.forward_filter(distance))
             for distance in range(1, psam.pairwise_distance + 1)
-            if distance < psam.kernel_size
         }
         constants = _array(psam.bias)[:, 0]
     motifs = []
@@ -66,14 +65,12 @@ def motifs_of_psam(
         matrix[::step] = singles[channel].T
         if constants[channel]:
             matrix += constants[channel] / len(matrix)
-        blocks = {}
-        for distance, values in pairs.items():
-            block = np.zeros(
-                (psam.span - distance * step, psam.in_channels, psam.in_channels)
-            )
-            block[::step] = np.moveaxis(values[channel], -1, 0)
-            if block.any():
-                blocks[distance * step] = block
+        # Only motifs that are not dilated have pairs.
+        blocks = {
+            distance: np.moveaxis(values[channel], -1, 0)
+            for distance, values in pairs.items()
+            if values[channel].any()
+        }
         motifs.append(
             Motif(
                 name if psam.n_motifs == 1 else f"{name}_{channel + 1}",

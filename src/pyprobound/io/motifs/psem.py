@@ -13,9 +13,11 @@ read them::
     2 -1 0 -3 -2.5
     pairs 1 AA AC AG AT CA CC CG CT GA GC GG GT TA TC TG TT
     1 0 0 0.25 0 0 0 0 0 0 0 0 0 0 0 0 0
+    # end
 
 A block ``pairs d`` holds energies of two letters at positions ``i`` and ``i + d``, a
-row for each ``i``. In a PSAM numbers are :math:`e^{-\Delta\Delta G/RT}`, relative to
+row for each ``i``. Where the number of positions is given, a line ``# end`` must follow.
+In a PSAM numbers are :math:`e^{-\Delta\Delta G/RT}`, relative to
 the best letter of each position, which has 1.
 """
 
@@ -238,6 +240,10 @@ def _check_length(
     text, line = settings["positions"]
     if not text.isdecimal():
         raise source.error(f"positions: {text!r} is no number", line)
+    if "end" not in settings:
+        raise source.error(
+            "the motif does not end with '# end'; is the file truncated?", last
+        )
     if int(text) != found:
         raise source.error(
             f"expected {text} positions, found {found}; is the file truncated?", last
@@ -342,6 +348,7 @@ def write_psem(motifs: Sequence[Motif]) -> str:
         for distance, block in motif.pairs.items():
             flat = block.reshape(len(block), -1)
             lines += _rows(f"pairs {distance} {names}", flat)
+        lines.append("# end")
     return "\n".join(lines) + "\n"
 
 
@@ -368,6 +375,7 @@ def write_psam(motifs: Sequence[Motif]) -> str:
                 " 0 as a number: write psem"
             )
         lines += _head(motif) + _rows("position " + " ".join(motif.letters), values)
+        lines.append("# end")
     return "\n".join(lines) + "\n"
 
 
