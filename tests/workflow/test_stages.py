@@ -97,3 +97,17 @@ def test_the_stages_are_those_of_the_start_that_is_kept(values, tmp_path):
 def test_what_is_trained_at_once_has_no_stages(values, tmp_path):
     values["training"] = {"mode": "simultaneous"}
     assert stages(values, tmp_path) == []
+
+
+def test_losses_that_are_infinite_are_left_out(values, tmp_path):
+    # Nothing binds in the only round until its motif is trained.
+    values["modes"] = {"ns": values["modes"]["ns"], "motif": values["modes"]["motif"]}
+    rounds = values["experiments"]["a"]["rounds"]
+    values["tables"]["b"] = dict(values["tables"]["a"])
+    values["experiments"]["b"] = {
+        "table": "b",
+        "rounds": [rounds[0], {**rounds[1], "binding": ["motif"]}],
+    }
+    found = stages(values, tmp_path)
+    assert found[0]["loss"] is None
+    assert found[-1]["loss"] > 0

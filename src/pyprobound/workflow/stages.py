@@ -10,6 +10,7 @@ everything.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ def stages_of(history: Path, model: Model, start: int) -> list[dict[str, Any]]:
 
     Returns:
         For each stage its name, whether its result was kept, the parts of its lowest
-        loss per read, its evaluations of the loss and its duration. Nothing if all is
-        trained at once.
+        loss per read (None if it is infinite), its evaluations of the loss and its
+        duration. Nothing if all is trained at once.
     """
     if model.config.training.mode != "sequential":
         return []
@@ -51,9 +52,9 @@ def stages_of(history: Path, model: Model, start: int) -> list[dict[str, Any]]:
             {
                 "fitName": name,
                 "kept": kept,
-                "loss": loss,
-                "nll_per_read": lowest["negloglik"],
-                "regularization": lowest["regularization"],
+                "loss": _plain(loss),
+                "nll_per_read": _plain(float(lowest["negloglik"])),
+                "regularization": _plain(float(lowest["regularization"])),
                 "n_evaluations": lines[-1]["evaluations"] - evaluations,
                 "seconds": sum(line["seconds"] for line in lines),
             }
@@ -61,6 +62,11 @@ def stages_of(history: Path, model: Model, start: int) -> list[dict[str, Any]]:
         evaluations = lines[-1]["evaluations"]
         best = loss if kept else best
     return found
+
+
+def _plain(value: float) -> float | None:
+    """A number as JSON knows it: None for what is not finite."""
+    return value if math.isfinite(value) else None
 
 
 def _loss(line: _Entry) -> float:
