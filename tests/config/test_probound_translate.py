@@ -335,6 +335,15 @@ def test_variations_become_greedy_steps():
     assert psam.information_threshold == 0.2
 
 
+def test_only_motifs_without_a_search_of_their_own_are_shifted():
+    psam = translated().psams["mode1"]
+    assert psam.shift_footprint
+    assert psam.shift_footprint_heuristic
+    psam = translated(**{f"{LIMITS}optimizeMotifShiftHeuristic": True}).psams["mode1"]
+    assert not psam.shift_footprint
+    assert psam.shift_footprint_heuristic
+
+
 def test_fitting_stages_replace_the_switches():
     stages = [{"optimizeSizeHeuristic": True}, {"optimizeFlankLength": True}]
     file = parse_probound(

@@ -199,11 +199,11 @@ def _variations(work: Translation, place: int) -> Values:
         values["shift_footprint"] = True
     if "optimizeSizeHeuristic" in switches and limits.max_size != 0:
         values |= _growth(work, place, can_widen)
-    return {**values, **_frame_search(work, place, values)}
+    return values or _frame_search(work, place)
 
 
-def _frame_search(work: Translation, place: int, asked_for: Values) -> Values:
-    """Shifts of a motif that begins at random, besides those that are asked for.
+def _frame_search(work: Translation, place: int) -> Values:
+    """Shifts of a motif that begins at random, unless some search is asked for.
 
     They change nothing about the model, but most random starts end in a motif that is
     off by some positions, which is another, worse optimum of the same objective.
@@ -215,18 +215,13 @@ def _frame_search(work: Translation, place: int, asked_for: Values) -> Values:
         or seed.mononucleotide_string is not None
     ):
         return {}
-    added = [
-        name
-        for name in ("shift_footprint_heuristic", "shift_footprint")
-        if name not in asked_for
-    ]
-    if added:
-        work.note(
-            constraints_key("bindingModes", place),
-            "training also shifts the motif, to find a lower value of the same"
-            f" objective ({', '.join(added)})",
-            "info",
-        )
+    added = ("shift_footprint_heuristic", "shift_footprint")
+    work.note(
+        constraints_key("bindingModes", place),
+        "training also shifts the motif, to find a lower value of the same objective"
+        f" ({', '.join(added)})",
+        "info",
+    )
     return dict.fromkeys(added, True)
 
 
